@@ -1,0 +1,237 @@
+//! Builtins that bring something into the graph: indices, draws, totals; and the
+//! selection of elements by index.
+
+use super::argument;
+use crate::elaborate::interpreter::Interpreter;
+use crate::elaborate::values::{
+    Axis, AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value,
+};
+use crate::graph::{DType, SlotKind, Type};
+use crate::index::IndexExpr;
+use nnc_grammar::ast::{Expr, Ident};
+use nnc_grammar::{Code, Diagnostic, Span};
+use std::rc::Rc;
+
+pub(super) fn index<'a>(
+    interpreter: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    span: Span,
+) -> Eval<Value<'a>> {
+    let tensor = interpreter.tensor_argument(argument(arguments, 0))?;
+    let over = match arguments[1].as_ref().map(|given| &given.value) {
+        Some(Value::Axes(axes)) => axes.to_vec(),
+        _ => vec![AxisRef::All],
+    };
+    let axis = interpreter.one_axis(&tensor, &over, span)?;
+    let axis = tensor.axes[axis].clone();
+    let node = interpreter.graph(tensor.home).iota(0, &[axis.size]);
+    Ok(Value::Tensor(Tensor {
+        node,
+        home: tensor.home,
+        batch: false,
+        axes: vec![axis],
+        element: Element::Int,
+        trace: None,
+    }))
+}
+
+pub(super) fn one_hot<'a>(
+    interpreter: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    span: Span,
+) -> Eval<Value<'a>> {
+    let given = argument(arguments, 0);
+    let tensor = interpreter.tensor_argument(given)?;
+    let Element::Class(count) = tensor.element else {
+        return Err(interpreter.wrong_kind(&given.value, given.span, "classes"));
+    };
+    let mut axes = tensor.axes.clone();
+    axes.push(Axis::unnamed(count));
+    let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
+    let shape = interpreter.full_shape(tensor.batch, &sizes);
+    interpreter.check_size(&shape, span)?;
+    let places: Vec<usize> = (0..shape.len() - 1).collect();
+    let graph = interpreter.graph(tensor.home);
+    let class = graph.broadcast(tensor.node, &shape, &places);
+    let own = graph.iota(shape.len() - 1, &shape);
+    let hit = graph.equal(own, class);
+    let node = graph.cast(hit, DType::F32);
+    Ok(Value::Tensor(Tensor { node, axes, element: Element::Number, ..tensor }))
+}
+
+pub(super) fn random<'a>(
+    interpreter: &mut Interpreter<'a>,
+    _: &[Option<Given<'a>>],
+    _: Span,
+) -> Eval<Value<'a>> {
+    let draw = interpreter.next_draw;
+    interpreter.next_draw += 1;
+    Ok(Value::Recipe(Rc::new(Recipe::Uniform(draw))))
+}
+
+/// Adds up over the pass in a slot; what it gives lies in the graph of metrics.
+pub(super) fn total<'a>(
+    interpreter: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    span: Span,
+) -> Eval<Value<'a>> {
+    let given = argument(arguments, 0);
+    let Some(metric) = interpreter.run.metric.clone() else {
+        return Err(interpreter.fault(
+            Diagnostic::error(Code::Misplaced, span, "`total` stands outside of `report`")
+                .here("no pass to add up here")
+                .help("to add up within a sample or a batch, write `sum(x, over: [batch, ..])`"),
+        ));
+    };
+    interpreter.want_numbers(given)?;
+    let tensor = match &given.value {
+        Value::Tensor(tensor) => interpreter.numbers(&tensor.clone()),
+        Value::Int(_) | Value::Float(_) => {
+            let number = given.value.as_number().unwrap_or_default();
+            let node = interpreter.graph(Home::Body).scalar(number);
+            interpreter.scalar_tensor(node)
+        }
+        value => return Err(interpreter.wrong_kind(value, given.span, "a number or a tensor")),
+    };
+    if tensor.home != Home::Body {
+        let fault = Diagnostic::error(Code::Misplaced, span, "a total of totals");
+        return Err(interpreter.fault(fault.here("is added up already")));
+    }
+    let number = interpreter.run.metric_totals;
+    interpreter.run.metric_totals += 1;
+    Ok(Value::Tensor(interpreter.accumulate(&tensor, &format!("total/{metric}_{number}"), span)))
+}
+
+impl<'a> Interpreter<'a> {
+    /// Sums over the batch and adds to a slot; the result is the slot as the metrics'
+    /// graph reads it after the pass.
+    pub fn accumulate(&mut self, tensor: &Tensor, path: &str, span: Span) -> Tensor {
+        let sizes = tensor.sizes();
+        let graph = self.graph(Home::Body);
+        let added = if tensor.batch {
+            graph.sum(tensor.node, &[0])
+        } else {
+            let samples = self.batch as f64;
+            self.graph(Home::Body).scale(tensor.node, samples)
+        };
+        let slot = self.zero_slot(SlotKind::Total, path, &sizes, span);
+        let old = self.slot_node(slot);
+        let new = self.graph(Home::Body).add(old, added);
+        self.run.totals.push((slot, new));
+        let ty = Type::f32(sizes);
+        let node = self.graph(Home::Metrics).slot(slot, ty);
+        Tensor {
+            node,
+            home: Home::Metrics,
+            batch: false,
+            axes: tensor.axes.clone(),
+            element: Element::Number,
+            trace: None,
+        }
+    }
+
+    /// `x[k = label, t = 0]`
+    pub fn eval_select(
+        &mut self,
+        base: &'a Expr,
+        selectors: &'a [(Ident, Expr)],
+        span: Span,
+    ) -> Eval<Value<'a>> {
+        let given = self.given(base)?;
+        let mut tensor = self.tensor_argument(&given)?;
+        for (name, index) in selectors {
+            let label = self.label(&name.name);
+            let axis = self.find_axis(&tensor, &AxisRef::Named(label, name.span), span)?;
+            let index = self.given(index)?;
+            tensor = match &index.value {
+                Value::Int(at) => self.select_at(&tensor, axis, *at, index.span)?,
+                Value::Tensor(classes) if matches!(classes.element, Element::Class(_) | Element::Int) => {
+                    let classes = classes.clone();
+                    self.select_by(tensor, axis, &classes, index.span, span)?
+                }
+                value => return Err(self.wrong_kind(value, index.span, "an int or classes")),
+            };
+        }
+        Ok(Value::Tensor(tensor))
+    }
+
+    /// The element at a constant index.
+    fn select_at(&mut self, tensor: &Tensor, axis: usize, at: i64, span: Span) -> Eval<Tensor> {
+        let size = tensor.axes[axis].size;
+        if at < 0 || at >= size as i64 {
+            let message = format!("there is no element {at} on an axis of size {size}");
+            return Err(self.bad_value(span, message, format!("must lie in 0 to {}", size - 1)));
+        }
+        let gone = tensor.graph_axis(axis);
+        let map = (0..tensor.graph_axis(tensor.axes.len())).map(|i| match i {
+            _ if i < gone => IndexExpr::dim(i),
+            _ if i > gone => IndexExpr::dim(i - 1),
+            _ => IndexExpr::constant(at),
+        });
+        let map = map.collect();
+        let mut axes = tensor.axes.clone();
+        axes.remove(axis);
+        self.viewed(tensor, axes, map, 0.0, span)
+    }
+
+    /// The element that a class names, one per remaining index: the sum over the axis
+    /// of what stands at the class and zero elsewhere.
+    fn select_by(
+        &mut self,
+        tensor: Tensor,
+        axis: usize,
+        classes: &Tensor,
+        classes_span: Span,
+        span: Span,
+    ) -> Eval<Tensor> {
+        let size = tensor.axes[axis].size;
+        if let Element::Class(count) = classes.element
+            && count > size
+        {
+            let message = format!("class({count}) counts more classes than the axis has elements, {size}");
+            let fault = Diagnostic::error(Code::ShapeMismatch, classes_span, message);
+            return Err(self.fault(fault.here(format!("this is {}", classes.shape_text()))));
+        }
+        let mut kept = tensor.axes.clone();
+        kept.remove(axis);
+        let agree = classes.axes.len() == kept.len()
+            && classes.axes.iter().zip(&kept).all(|(a, b)| a.size == b.size);
+        if !agree || classes.home != tensor.home {
+            let message = format!(
+                "{} cannot select from {}: it must have the shape of the axes that remain",
+                classes.shape_text(),
+                tensor.shape_text()
+            );
+            let fault = Diagnostic::error(Code::ShapeMismatch, classes_span, message);
+            return Err(self.fault(fault.here(format!("gives {}", classes.shape_text()))));
+        }
+        let batch = tensor.batch || classes.batch;
+        let tensor = self.with_batch(tensor, batch, span)?;
+        let shape = self.full_shape(batch, &tensor.sizes());
+        let at = tensor.graph_axis(axis);
+        let leading = usize::from(batch);
+        let places = (0..kept.len()).map(|i| i + leading + usize::from(i >= axis));
+        let places: Vec<usize> = classes.batch.then_some(0).into_iter().chain(places).collect();
+        let graph = self.graph(tensor.home);
+        let own = graph.iota(at, &shape);
+        let wanted = graph.broadcast(classes.node, &shape, &places);
+        let hit = graph.equal(own, wanted);
+        let numbers = graph.cast(tensor.node, DType::F32);
+        let zero = graph.constant_like(0.0, numbers);
+        let chosen = graph.select(hit, numbers, zero);
+        let node = graph.sum(chosen, &[at]);
+        Ok(Tensor { node, axes: kept, batch, element: Element::Number, ..tensor })
+    }
+
+    /// The tensor with a batch axis, repeated if it has none.
+    fn with_batch(&mut self, tensor: Tensor, batch: bool, span: Span) -> Eval<Tensor> {
+        if tensor.batch == batch {
+            return Ok(tensor);
+        }
+        let shape = self.full_shape(true, &tensor.sizes());
+        self.check_size(&shape, span)?;
+        let places: Vec<usize> = (1..shape.len()).collect();
+        let node = self.graph(tensor.home).broadcast(tensor.node, &shape, &places);
+        Ok(Tensor { node, batch: true, ..tensor })
+    }
+}

@@ -1,0 +1,420 @@
+//! Evaluates expressions.
+
+use super::faults::{did_you_mean, place};
+use super::globals::{Constant, Global};
+use super::interpreter::{Frame, Interpreter};
+use super::pointwise::Pointwise;
+use super::values::{Eval, Function, Given, Recipe, Reported, Value};
+use crate::graph::{InputKind, Type};
+use nnc_grammar::ast::{BinaryOp, Block, Const, Expr, ExprKind, Ident, UnaryOp};
+use nnc_grammar::{Code, Diagnostic, Span};
+use std::rc::Rc;
+
+/// How deep expressions and applications may nest, together.
+const DEEPEST: usize = 400;
+
+/// The names with a meaning of their own, unless something else bears them.
+pub(super) const SPECIAL_NAMES: [&str; 6] =
+    ["training", "step", "epoch", "total_steps", "fan_in", "fan_out"];
+
+/// How often `repeat` may repeat.
+const MOST_REPEATS: i64 = 10_000;
+
+impl<'a> Interpreter<'a> {
+    /// The value of an expression.
+    pub fn eval(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
+        if self.depth >= DEEPEST {
+            return Err(self.too_deep(expr.span));
+        }
+        let outer = self.here;
+        if !self.globals.in_library(expr.span) {
+            self.here = Some(expr.span);
+        }
+        self.depth += 1;
+        let value = self.eval_kind(expr);
+        self.depth -= 1;
+        self.here = outer;
+        match value {
+            Ok(Value::Unknown) => Err(Reported(())),
+            value => value,
+        }
+    }
+
+    /// The value of an expression together with its place.
+    pub fn given(&mut self, expr: &'a Expr) -> Eval<Given<'a>> {
+        let value = self.eval(expr)?;
+        Ok(Given {
+            value,
+            span: place(expr),
+        })
+    }
+
+    fn eval_kind(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Int(value) => Ok(Value::Int(*value)),
+            ExprKind::Float(value) => Ok(Value::Float(*value)),
+            ExprKind::Bool(value) => Ok(Value::Bool(*value)),
+            ExprKind::String(text) => Ok(Value::String(Rc::from(text.as_str()))),
+            ExprKind::Name(name) => self.eval_name(name, span),
+            ExprKind::List(items) => self.eval_list(items),
+            ExprKind::Rest => Err(self.fault(
+                Diagnostic::error(Code::Misplaced, span, "`..` stands only in shapes and lists of axes")
+                    .here("no axes are listed here"),
+            )),
+            ExprKind::Field(base, field) => self.eval_field(base, field, span),
+            ExprKind::Call(callee, arguments) => {
+                let callee = self.eval(callee);
+                let Ok(callee) = callee else {
+                    return Err(self.check_arguments(arguments));
+                };
+                let value = self.call(&callee, arguments, None, span)?;
+                Ok(self.traced_value(value, span))
+            }
+            ExprKind::Select(base, selectors) => self.eval_select(base, selectors, span),
+            ExprKind::Pipe(..) => self.eval_pipe(expr),
+            ExprKind::Unary(op, operand) => {
+                let operand = self.given(operand)?;
+                let op = match op {
+                    UnaryOp::Neg => Pointwise::Neg,
+                    UnaryOp::Not => Pointwise::Not,
+                };
+                self.pointwise(op, vec![operand], span)
+            }
+            ExprKind::Binary(op, left, right) => self.eval_binary(*op, left, right, span),
+            ExprKind::If {
+                condition,
+                then,
+                otherwise,
+            } => match (self.decide(condition)?, otherwise) {
+                (true, _) => self.block(then),
+                (false, Some(otherwise)) => self.block(otherwise),
+                (false, None) => Ok(Value::Nothing),
+            },
+            ExprKind::Repeat { .. } => Err(self.fault(
+                Diagnostic::error(Code::Misplaced, span, "`repeat` has nothing to be applied to")
+                    .here("stands alone")
+                    .help("pipe a tensor into it: `x |> repeat 3 { dense(64) }`"),
+            )),
+            ExprKind::Block(block) => self.block(block),
+        }
+    }
+
+    fn eval_name(&mut self, name: &'a str, span: Span) -> Eval<Value<'a>> {
+        if let Some(variable) = self.variable(name) {
+            return match &variable.value {
+                Value::Unknown => Err(Reported(())),
+                value => Ok(value.clone()),
+            };
+        }
+        if let Some(declared) = self.frame().declared.get(name).cloned() {
+            return Ok(Value::Tensor(self.current_value(&declared)));
+        }
+        if self.in_data
+            && let Some(value) = self.data_name(name)
+        {
+            return Ok(value);
+        }
+        match self.globals.find(name, span) {
+            Some(Global::Const(item)) => self.constant(item),
+            Some(Global::Definition(item)) => {
+                self.globals.used.insert(item.name.span);
+                Ok(Value::Function(Function::Definition(item)))
+            }
+            Some(Global::Builtin(builtin)) => Ok(Value::Function(Function::Builtin(builtin))),
+            None => match self.special(name) {
+                Some(value) => Ok(value),
+                None if self.in_data => Err(self.unknown_data(name, span)),
+                None => Err(self.unknown_name(name, span)),
+            },
+        }
+    }
+
+    /// A name that the language itself gives a meaning.
+    fn special(&mut self, name: &str) -> Option<Value<'a>> {
+        let run_input = |this: &mut Self, kind| {
+            let node = this.input(kind, Type::f32([]));
+            Value::Tensor(this.scalar_tensor(node))
+        };
+        Some(match name {
+            "training" => Value::Bool(self.run.training),
+            "step" => run_input(self, InputKind::Step),
+            "epoch" => run_input(self, InputKind::Epoch),
+            "total_steps" => run_input(self, InputKind::TotalSteps),
+            "fan_in" => Value::Recipe(Rc::new(Recipe::FanIn)),
+            "fan_out" => Value::Recipe(Rc::new(Recipe::FanOut)),
+            _ => return None,
+        })
+    }
+
+    fn unknown_name(&mut self, name: &str, span: Span) -> Reported {
+        let fault = Diagnostic::error(Code::UnknownName, span, format!("nothing is called `{name}`"))
+            .here("not defined here");
+        let variables = self.frames.last().into_iter().flat_map(|frame| &frame.variables);
+        let local: Vec<String> = variables.map(|v| v.name.to_string()).collect();
+        let declared = self.frames.last().into_iter().flat_map(|frame| frame.declared.keys());
+        let declared: Vec<String> = declared.cloned().collect();
+        let fault = if self.globals.catalog.signatures().iter().any(|s| s.name == name) {
+            fault.help(format!("`{name}` is data: write `data = {name}(...)` in `train`"))
+        } else {
+            did_you_mean(
+                fault,
+                name,
+                local
+                    .iter()
+                    .chain(&declared)
+                    .map(String::as_str)
+                    .chain(self.globals.names())
+                    .chain(SPECIAL_NAMES),
+            )
+        };
+        self.fault(fault)
+    }
+
+    /// The value of a `const`, evaluated when it is first asked for.
+    pub fn constant(&mut self, item: &'a Const) -> Eval<Value<'a>> {
+        self.globals.used.insert(item.name.span);
+        let key = item.name.span;
+        match self.globals.constants.get(&key).cloned() {
+            Some(Constant::Done(Value::Unknown)) => Err(Reported(())),
+            Some(Constant::Done(value)) => Ok(value),
+            Some(Constant::InProgress) => Err(self.fault(
+                Diagnostic::error(
+                    Code::Recursion,
+                    key,
+                    format!("the value of `{}` depends on itself", item.name.name),
+                )
+                .here("needed for its own value"),
+            )),
+            None => {
+                self.globals.constants.insert(key, Constant::InProgress);
+                self.enter(None, item.span, None);
+                let value = self.constant_value(item);
+                self.frames.pop();
+                let known = value.as_ref().map_or(Value::Unknown, Value::clone);
+                self.globals.constants.insert(key, Constant::Done(known));
+                value
+            }
+        }
+    }
+
+    fn constant_value(&mut self, item: &'a Const) -> Eval<Value<'a>> {
+        let value = self.eval(&item.value)?;
+        let given = Given {
+            value,
+            span: item.value.span,
+        };
+        let value = match &item.ty {
+            Some(ty) => self.meet(given.clone(), ty, &format!("the constant `{}`", item.name.name))?,
+            None => given.value,
+        };
+        if let Value::Tensor(_) = value {
+            return Err(self.wrong_kind(&value, given.span, "a value known at compile time"));
+        }
+        match self.overriding(&item.name.name) {
+            Some(new) if !self.globals.in_library(item.span) => {
+                self.overridden(&item.name.name, new, &value, item.name.span)
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn eval_list(&mut self, items: &'a [Expr]) -> Eval<Value<'a>> {
+        let values: Vec<Eval<Value<'a>>> = items.iter().map(|item| self.eval(item)).collect();
+        let values: Eval<Vec<Value<'a>>> = values.into_iter().collect();
+        Ok(Value::List(Rc::from(values?)))
+    }
+
+    fn eval_field(&mut self, base: &'a Expr, field: &'a Ident, span: Span) -> Eval<Value<'a>> {
+        let value = self.eval(base)?;
+        Err(self.fault(
+            Diagnostic::error(
+                Code::UnknownName,
+                span,
+                format!("{} has no part `{}`", value.kind_text(), field.name),
+            )
+            .here("no such part"),
+        ))
+    }
+
+    fn eval_binary(
+        &mut self,
+        op: BinaryOp,
+        left: &'a Expr,
+        right: &'a Expr,
+        span: Span,
+    ) -> Eval<Value<'a>> {
+        let left = self.given(left);
+        let right = self.given(right);
+        let (left, right) = (left?, right?);
+        let op = match op {
+            BinaryOp::Add => Pointwise::Add,
+            BinaryOp::Sub => Pointwise::Sub,
+            BinaryOp::Mul => Pointwise::Mul,
+            BinaryOp::Div => Pointwise::Div,
+            BinaryOp::Rem => Pointwise::Rem,
+            BinaryOp::Pow => Pointwise::Pow,
+            BinaryOp::Eq => Pointwise::Equal,
+            BinaryOp::NotEq => Pointwise::NotEqual,
+            BinaryOp::Less => Pointwise::Less,
+            BinaryOp::LessEq => Pointwise::LessEq,
+            BinaryOp::Greater => Pointwise::Greater,
+            BinaryOp::GreaterEq => Pointwise::GreaterEq,
+            BinaryOp::And => Pointwise::And,
+            BinaryOp::Or => Pointwise::Or,
+            BinaryOp::MatMul => return self.matmul(&left, &right, span),
+        };
+        self.pointwise(op, vec![left, right], span)
+    }
+
+    /// The value of a condition, which must be known at compile time.
+    fn decide(&mut self, condition: &'a Expr) -> Eval<bool> {
+        match self.eval(condition)? {
+            Value::Bool(value) => Ok(value),
+            Value::Tensor(_) | Value::Recipe(_) => Err(self.fault(
+                Diagnostic::error(
+                    Code::TypeMismatch,
+                    condition.span,
+                    "`if` is decided when compiling, but this is known only when the model runs",
+                )
+                .here("differs from element to element or from step to step")
+                .help("choose by element: `where(condition, a, b)`"),
+            )),
+            value => Err(self.wrong_kind(&value, condition.span, "`true` or `false`")),
+        }
+    }
+
+    /// `x |> f |> g(a)`: from left to right, remembering each stage's shape.
+    fn eval_pipe(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
+        let mut stages = Vec::new();
+        let mut head = expr;
+        while let ExprKind::Pipe(left, right) = &head.kind {
+            stages.push(&**right);
+            head = left;
+        }
+        let mut value = self.given(head);
+        for stage in stages.into_iter().rev() {
+            value = match value {
+                Ok(given) => self.stage(given, stage).map(|value| Given {
+                    value,
+                    span: stage.span,
+                }),
+                // Later stages may have faults of their own.
+                Err(reported) => {
+                    self.check_stage(stage);
+                    Err(reported)
+                }
+            };
+        }
+        Ok(value?.value)
+    }
+
+    /// One stage of a pipe.
+    fn stage(&mut self, piped: Given<'a>, stage: &'a Expr) -> Eval<Value<'a>> {
+        let previous = match &piped.value {
+            Value::Tensor(tensor) => tensor.trace.clone(),
+            _ => None,
+        };
+        let outer = self.here;
+        if !self.globals.in_library(stage.span) {
+            self.here = Some(stage.span);
+        }
+        let value = self.apply_stage(piped, stage);
+        self.here = outer;
+        match value? {
+            Value::Tensor(tensor) => Ok(Value::Tensor(self.traced(tensor, stage.span, previous))),
+            value => Ok(value),
+        }
+    }
+
+    fn apply_stage(&mut self, piped: Given<'a>, stage: &'a Expr) -> Eval<Value<'a>> {
+        match &stage.kind {
+            ExprKind::Call(callee, arguments) => match self.eval(callee) {
+                Ok(callee) => self.call(&callee, arguments, Some(piped), stage.span),
+                Err(_) => Err(self.check_arguments(arguments)),
+            },
+            ExprKind::Repeat { count, body } => self.repeat(piped, count, body, stage.span),
+            _ => {
+                let function = self.eval(stage)?;
+                self.apply(&function, piped, stage.span)
+            }
+        }
+    }
+
+    /// Looks for faults in a stage that will not run.
+    fn check_stage(&mut self, stage: &'a Expr) {
+        if let ExprKind::Call(callee, arguments) = &stage.kind {
+            // Faults are told on the way; there is no value to lose.
+            match self.eval(callee) {
+                Ok(callee) => self.check_call(&callee, arguments, stage.span),
+                Err(_) => _ = self.check_arguments(arguments),
+            }
+        } else if let ExprKind::Name(_) = &stage.kind {
+            let _ = self.eval(stage);
+        }
+    }
+
+    fn repeat(
+        &mut self,
+        piped: Given<'a>,
+        count: &'a Expr,
+        body: &'a Block,
+        span: Span,
+    ) -> Eval<Value<'a>> {
+        let times = match self.eval(count)? {
+            Value::Int(times) if (0..=MOST_REPEATS).contains(&times) => times,
+            Value::Int(times) => {
+                let fault = Diagnostic::error(
+                    Code::BadValue,
+                    count.span,
+                    format!("cannot repeat {times} times"),
+                );
+                return Err(self.fault(fault.here(format!("must lie in 0 to {MOST_REPEATS}"))));
+            }
+            value => return Err(self.wrong_kind(&value, count.span, "an int")),
+        };
+        let mut value = piped;
+        for _ in 0..times {
+            let function = self.block(body)?;
+            value = Given {
+                value: self.apply(&function, value, body.span)?,
+                span,
+            };
+        }
+        Ok(value.value)
+    }
+
+    /// Remembers where a tensor came from, if it does not know.
+    fn traced_value(&self, value: Value<'a>, span: Span) -> Value<'a> {
+        match value {
+            Value::Tensor(tensor) => Value::Tensor(self.traced(tensor, span, None)),
+            value => value,
+        }
+    }
+
+    /// Fails because the nesting is too deep, naming the definition that recurs.
+    pub fn too_deep(&mut self, span: Span) -> Reported {
+        let applied = |frame: &Frame<'a>| Some((frame.definition?.name.name.as_str(), frame.call));
+        let chain: Vec<(&str, Span)> = self.frames.iter().rev().filter_map(applied).collect();
+        let recurring = chain.iter().find(|(name, call)| {
+            let times = chain.iter().filter(|(other, _)| other == name).count();
+            times > 2 && !self.globals.in_library(*call)
+        });
+        let fault = match recurring {
+            Some(&(name, call)) => {
+                let message = format!("`{name}` goes on applying itself without end");
+                Diagnostic::error(Code::Recursion, call, message)
+                    .here("applies it again")
+                    .help("repeat a part a fixed number of times: `x |> repeat 3 { dense(64) }`")
+            }
+            None => {
+                let message = "this is nested too deeply";
+                let here = format!("{DEEPEST} levels deep");
+                Diagnostic::error(Code::TooLarge, span, message).here(here)
+            }
+        };
+        // The frames are all alike: showing the uses would not help.
+        self.report(fault);
+        Reported(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Makes code of a schedule: a unit per kernel, equal kernels once, all of them
+//! compiled in parallel.
+
+mod contraction;
+pub mod loops;
+mod machine;
+mod peak;
+pub mod scalar;
+mod text;
+mod tile;
+mod tile_portable;
+#[cfg(test)]
+mod tile_tests;
+mod tile_wide;
+mod unit;
+mod wide_asm;
+mod wide_scalar;
+
+pub use contraction::contraction;
+pub use machine::{Callee, Machine, MachineFunction, Relocation};
+pub use peak::{peak, peak_flop};
+pub use text::{asm, clif};
+pub use unit::{Body, CodeFunction, CodeUnit, Effort, UNIT_NAMESPACE, import, kernel_signature};
+
+use crate::schedule::{Plan, Schedule};
+use cranelift_codegen::isa::TargetFrontendConfig;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// The code of a schedule.
+#[derive(Clone)]
+pub struct Emitted {
+    /// What differs.
+    pub units: Vec<CodeUnit>,
+    /// For each kernel of the schedule, its unit.
+    pub of_kernel: Vec<usize>,
+}
+
+/// Emits each kernel of a schedule; those with equal plans share one unit, named
+/// after the first of them.
+pub fn emit(schedule: &Schedule, config: TargetFrontendConfig) -> Emitted {
+    let mut known = HashMap::new();
+    let mut distinct = Vec::new();
+    let of_kernel = schedule
+        .kernels
+        .iter()
+        .map(|planned| {
+            *known.entry(&planned.plan).or_insert_with(|| {
+                distinct.push(planned);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    let units = distinct
+        .into_par_iter()
+        .map(|planned| match &planned.plan {
+            Plan::Loops(plan) => loops::emit(plan, &planned.kernel.name, config),
+            Plan::Tiles(plan) => contraction(plan, &planned.kernel.name, config),
+        })
+        .collect();
+    Emitted { units, of_kernel }
+}

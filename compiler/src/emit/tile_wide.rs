@@ -1,0 +1,204 @@
+//! The tile as machine code: accumulators live in vector registers, every element of
+//! A is broadcast, rows of B are read as vectors, the epilogue runs on the registers.
+
+use iced_x86::Register;
+use iced_x86::code_asm::{AsmRegister64, registers::gpr64};
+
+use super::tile::{FRAME_ENTRY, Summed, Tile};
+use super::wide_asm::{At, Vector, WideAsm, must};
+use super::wide_scalar::{Epilogue, store_tile};
+use crate::bug::bug;
+use crate::schedule::tiles::{A, B};
+use crate::target::Isa;
+
+/// The bytes of the function `tile(frame)`, position-independent, System V.
+pub(super) fn tile_wide(tile: &Tile<'_>) -> Vec<u8> {
+    let isa = tile.plan.isa;
+    let mut asm = WideAsm::new(isa);
+    let registers = Registers::new(tile, isa);
+    let tail = registers.tail;
+    asm.point_at_pool();
+    if tail < isa.lanes() {
+        asm.set_tail(tail);
+    }
+    must(
+        asm.code
+            .mov(A_POINTER, gpr64::rdi + A as i32 * FRAME_ENTRY as i32),
+    );
+    must(
+        asm.code
+            .mov(B_POINTER, gpr64::rdi + B as i32 * FRAME_ENTRY as i32),
+    );
+    for accumulator in 0..registers.rows * registers.vectors {
+        asm.zero(Vector(accumulator as u8));
+    }
+    let mut product = Product {
+        asm: &mut asm,
+        row_offsets: (0..tile.rows())
+            .map(|row| tile.row_offset(A, row))
+            .collect(),
+        registers: &registers,
+        isa,
+    };
+    product.sum(&tile.summed(), &COUNTERS, 0, 0);
+    let epilogue = Epilogue {
+        rows: registers.rows,
+        vectors: registers.vectors,
+        tail,
+        registers: isa.registers(),
+    };
+    store_tile(&mut asm, tile, &epilogue);
+    must(asm.code.vzeroupper());
+    must(asm.code.ret());
+    asm.finish()
+}
+
+const A_POINTER: AsmRegister64 = gpr64::rsi;
+const B_POINTER: AsmRegister64 = gpr64::rdx;
+/// One per loop that is not unrolled. None of them is to be saved.
+const COUNTERS: [AsmRegister64; 4] = [gpr64::rcx, gpr64::r8, gpr64::r9, gpr64::r10];
+const SCRATCH: AsmRegister64 = gpr64::r11;
+
+/// More loops than this cannot be counted.
+pub const MOST_SUMMED: usize = COUNTERS.len();
+
+/// Sums of up to this many steps are written out without a loop.
+const WRITTEN_OUT: i64 = 16;
+
+/// How many steps a loop's body holds.
+const UNROLLED: i64 = 4;
+
+/// Who is where: accumulators row by row, then a row of B, then a broadcast element of A.
+struct Registers {
+    rows: usize,
+    vectors: usize,
+    /// Lanes of the last vector that are columns of the tile.
+    tail: usize,
+}
+
+impl Registers {
+    fn new(tile: &Tile<'_>, isa: Isa) -> Registers {
+        let lanes = isa.lanes();
+        let vectors = tile.columns.div_ceil(lanes);
+        let registers = Registers {
+            rows: tile.rows(),
+            vectors,
+            tail: tile.columns - (vectors - 1) * lanes,
+        };
+        if usize::from(registers.broadcast().0) >= isa.registers() {
+            bug!("emit", "a tile of {} x {vectors} vectors", registers.rows);
+        }
+        registers
+    }
+
+    fn accumulator(&self, row: usize, vector: usize) -> Vector {
+        Vector((row * self.vectors + vector) as u8)
+    }
+
+    fn row_of_b(&self, vector: usize) -> Vector {
+        self.accumulator(self.rows, vector)
+    }
+
+    fn broadcast(&self) -> Vector {
+        self.accumulator(self.rows + 1, 0)
+    }
+}
+
+struct Product<'a> {
+    asm: &'a mut WideAsm,
+    row_offsets: Vec<i64>,
+    registers: &'a Registers,
+    isa: Isa,
+}
+
+impl Product<'_> {
+    /// Sums over the loops, from these offsets to the pointers, which end where they began.
+    fn sum(&mut self, loops: &[Summed], counters: &[AsmRegister64], a: i64, b: i64) {
+        let Some((summed, inner)) = loops.split_first() else {
+            return self.step(a, b);
+        };
+        let steps_inside: i64 = inner.iter().map(|summed| summed.extent).product();
+        let unrolled = if summed.extent * steps_inside <= WRITTEN_OUT {
+            summed.extent
+        } else {
+            (UNROLLED / steps_inside).clamp(1, summed.extent)
+        };
+        let trips = summed.extent / unrolled;
+        let body = |product: &mut Self, steps: i64, counters: &[AsmRegister64]| {
+            for step in 0..steps {
+                let (a, b) = (a + step * summed.a_stride, b + step * summed.b_stride);
+                product.sum(inner, counters, a, b);
+            }
+        };
+        if trips == 1 {
+            return body(self, summed.extent, counters);
+        }
+        let Some((&counter, counters)) = counters.split_first() else {
+            bug!("emit", "more than {MOST_SUMMED} loops sum");
+        };
+        must(self.asm.code.mov(counter, trips));
+        let mut again = self.asm.code.create_label();
+        must(self.asm.code.set_label(&mut again));
+        body(self, unrolled, counters);
+        self.advance(A_POINTER, unrolled * summed.a_stride);
+        self.advance(B_POINTER, unrolled * summed.b_stride);
+        must(self.asm.code.dec(counter));
+        must(self.asm.code.jnz(again));
+        body(self, summed.extent % unrolled, counters);
+        self.advance(A_POINTER, -trips * unrolled * summed.a_stride);
+        self.advance(B_POINTER, -trips * unrolled * summed.b_stride);
+    }
+
+    /// One row of B times one element of each row of A.
+    fn step(&mut self, a: i64, b: i64) {
+        let Registers {
+            rows,
+            vectors,
+            tail,
+        } = *self.registers;
+        for vector in 0..vectors {
+            let lanes = if vector + 1 == vectors {
+                tail
+            } else {
+                self.isa.lanes()
+            };
+            let from = at(B_POINTER, b + vector as i64 * self.asm.vector_bytes());
+            let register = self.registers.row_of_b(vector);
+            self.asm.load_first(register, from, lanes);
+        }
+        for row in 0..rows {
+            let from = at(A_POINTER, a + self.row_offsets[row]);
+            if vectors == 1 && self.isa == Isa::Avx512 {
+                let accumulator = self.registers.accumulator(row, 0);
+                let b = self.registers.row_of_b(0);
+                self.asm.multiply_add_broadcast(accumulator, b, from);
+                continue;
+            }
+            let broadcast = self.registers.broadcast();
+            self.asm.broadcast(broadcast, from);
+            for vector in 0..vectors {
+                let accumulator = self.registers.accumulator(row, vector);
+                let b = self.registers.row_of_b(vector);
+                self.asm.multiply_add(accumulator, broadcast, b);
+            }
+        }
+    }
+
+    fn advance(&mut self, pointer: AsmRegister64, bytes: i64) {
+        match i32::try_from(bytes) {
+            Ok(0) => {}
+            Ok(bytes) => must(self.asm.code.add(pointer, bytes)),
+            Err(_) => {
+                must(self.asm.code.mov(SCRATCH, bytes));
+                must(self.asm.code.add(pointer, SCRATCH));
+            }
+        }
+    }
+}
+
+fn at(base: AsmRegister64, offset: i64) -> At {
+    At {
+        base: Register::from(base),
+        offset,
+    }
+}

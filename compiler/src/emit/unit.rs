@@ -1,0 +1,69 @@
+//! Code before it is compiled: what every emitter makes of a kernel.
+
+use cranelift_codegen::ir::{
+    self, AbiParam, ExtFuncData, ExternalName, FuncRef, Signature, UserExternalName, types,
+};
+use cranelift_codegen::isa::CallConv;
+
+/// The functions of one kernel. They may call each other by their positions (see
+/// [`import`]); the first is the entry and has the signature of a kernel.
+#[derive(Clone)]
+pub struct CodeUnit {
+    /// Entry first.
+    pub functions: Vec<CodeFunction>,
+}
+
+/// One function of a unit.
+#[derive(Clone)]
+pub struct CodeFunction {
+    /// For dumps and profilers; need not be unique.
+    pub name: String,
+    /// What it does.
+    pub body: Body,
+}
+
+/// Code in one of two forms.
+#[derive(Clone)]
+pub enum Body {
+    /// To be compiled by Cranelift.
+    Clif(Box<ir::Function>, Effort),
+    /// Machine code: position-independent, without relocations.
+    Bytes(Vec<u8>),
+}
+
+/// How hard Cranelift tries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effort {
+    /// Instructions stay where the emitter put them. It knows the loops; the optimiser
+    /// sinks addresses back into them and spills register tiles.
+    Verbatim,
+    /// Everything else.
+    Optimized,
+}
+
+/// The signature of a kernel's entry: `(args: *const *mut u8, begin: u64, end: u64)`.
+pub fn kernel_signature(call_conv: CallConv) -> Signature {
+    let mut signature = Signature::new(call_conv);
+    signature.params.extend([types::I64; 3].map(AbiParam::new));
+    signature
+}
+
+/// The namespace of names that mean positions within a unit.
+pub const UNIT_NAMESPACE: u32 = 0;
+
+/// Makes function `position` of the same unit callable from `function`.
+///
+/// Functions in bytes take `CallConv::SystemV` on every system: Cranelift translates at the call.
+pub fn import(function: &mut ir::Function, position: usize, signature: Signature) -> FuncRef {
+    let signature = function.import_signature(signature);
+    let name = function.declare_imported_user_function(UserExternalName {
+        namespace: UNIT_NAMESPACE,
+        index: position as u32,
+    });
+    function.import_function(ExtFuncData {
+        name: ExternalName::user(name),
+        signature,
+        colocated: true,
+        patchable: false,
+    })
+}

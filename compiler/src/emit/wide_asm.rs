@@ -1,0 +1,478 @@
+//! An assembler of wide vectors: one vocabulary for 256-bit VEX and 512-bit EVEX
+//! instructions, a pool of constants behind the code, and no relocations.
+
+use iced_x86::code_asm::{CodeAssembler, CodeLabel, k1, k2, ptr, registers};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+use crate::bug::bug;
+use crate::target::Isa;
+
+/// Position-independent code in the making.
+pub(super) struct WideAsm {
+    /// For what is no vector instruction.
+    pub code: CodeAssembler,
+    isa: Isa,
+    pool: Vec<u32>,
+    pool_label: CodeLabel,
+}
+
+/// A vector register, by number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Vector(pub u8);
+
+/// An address: a register and bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub base: Register,
+    pub offset: i64,
+}
+
+/// `d = a op b`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Op3 {
+    AddF,
+    SubF,
+    MulF,
+    DivF,
+    MaxF,
+    MinF,
+    AddI,
+    SubI,
+    MulI,
+    MaxI,
+    MinI,
+    And,
+    Or,
+    Xor,
+}
+
+/// `d = op a`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Op2 {
+    Move,
+    Sqrt,
+    AbsI,
+    IntToFloat,
+    /// Towards zero; out of range and NaN give `i32::MIN`.
+    FloatToInt,
+}
+
+/// `d = op a, n`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OpImmediate {
+    ShiftLeft,
+    ShiftRight,
+    /// 1: down, 0: to nearest even.
+    Round,
+}
+
+/// A comparison; the result is all ones where it holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Compare {
+    LessF,
+    LessEqF,
+    EqualF,
+    /// Neither is NaN.
+    OrderedF,
+    LessI,
+    LessEqI,
+    EqualI,
+}
+
+/// Register holding the address of the constants, once [`WideAsm::point_at_pool`] ran.
+const POOL: Register = Register::RAX;
+
+impl WideAsm {
+    pub fn new(isa: Isa) -> WideAsm {
+        let mut code = must(CodeAssembler::new(64));
+        let pool_label = code.create_label();
+        WideAsm {
+            code,
+            isa,
+            pool: Vec::new(),
+            pool_label,
+        }
+    }
+
+    /// Ends the function and gives its bytes, constants included.
+    pub fn finish(mut self) -> Vec<u8> {
+        if self.pool.is_empty() {
+            self.pool.push(0);
+        }
+        must(self.code.set_label(&mut self.pool_label));
+        must(self.code.dd(&self.pool));
+        must(self.code.assemble(0))
+    }
+
+    pub fn lanes(&self) -> usize {
+        self.isa.lanes()
+    }
+
+    pub fn vector_bytes(&self) -> i64 {
+        self.isa.lanes() as i64 * 4
+    }
+
+    /// Makes constants addressable; needs to run before their first use.
+    pub fn point_at_pool(&mut self) {
+        must(self.code.lea(registers::gpr64::rax, ptr(self.pool_label)));
+    }
+
+    /// Where these words lie.
+    pub fn constant(&mut self, words: &[u32]) -> At {
+        let found = self.pool.windows(words.len()).position(|w| w == words);
+        let start = found.unwrap_or_else(|| {
+            self.pool.extend_from_slice(words);
+            self.pool.len() - words.len()
+        });
+        At {
+            base: POOL,
+            offset: start as i64 * 4,
+        }
+    }
+
+    /// Readies `load_first` and `store_first` for a `count` below the number of lanes.
+    pub fn set_tail(&mut self, count: usize) {
+        if self.isa == Isa::Avx512 {
+            must(self.code.mov(registers::gpr32::ecx, (1i32 << count) - 1));
+            must(self.code.kmovw(k1, registers::gpr32::ecx));
+        }
+    }
+
+    /// The mask of the first `count` lanes, for instructions without mask registers.
+    fn tail_mask(&mut self, count: usize) -> At {
+        let lanes = self.lanes();
+        let words: Vec<u32> = (0..lanes)
+            .map(|lane| if lane < count { u32::MAX } else { 0 })
+            .collect();
+        self.constant(&words)
+    }
+
+    /// Reads the first `count` lanes, the rest become zero. Needs `set_tail(count)`.
+    pub fn load_first(&mut self, d: Vector, from: At, count: usize) {
+        if count == self.lanes() {
+            self.load(d, from);
+        } else if self.isa == Isa::Avx512 {
+            let mut load = must(Instruction::with2(
+                Code::EVEX_Vmovups_zmm_k1z_zmmm512,
+                self.register(d),
+                from.operand(),
+            ));
+            load.set_op_mask(Register::K1);
+            load.set_zeroing_masking(true);
+            self.add(load);
+        } else {
+            let mask = self.tail_mask(count);
+            self.load(d, mask);
+            let register = self.register(d);
+            self.add(must(Instruction::with3(
+                Code::VEX_Vmaskmovps_ymm_ymm_m256,
+                register,
+                register,
+                from.operand(),
+            )));
+        }
+    }
+
+    /// Writes the first `count` lanes. Needs `set_tail(count)`; `scratch` may be overwritten.
+    pub fn store_first(&mut self, to: At, s: Vector, count: usize, scratch: Vector) {
+        if count == self.lanes() {
+            self.store(to, s);
+        } else if self.isa == Isa::Avx512 {
+            let mut store = must(Instruction::with2(
+                Code::EVEX_Vmovups_zmmm512_k1z_zmm,
+                to.operand(),
+                self.register(s),
+            ));
+            store.set_op_mask(Register::K1);
+            self.add(store);
+        } else {
+            let mask = self.tail_mask(count);
+            self.load(scratch, mask);
+            let (scratch, s) = (self.register(scratch), self.register(s));
+            self.add(must(Instruction::with3(
+                Code::VEX_Vmaskmovps_m256_ymm_ymm,
+                to.operand(),
+                scratch,
+                s,
+            )));
+        }
+    }
+
+    pub fn load(&mut self, d: Vector, from: At) {
+        let code = self.pick(
+            Code::VEX_Vmovups_ymm_ymmm256,
+            Code::EVEX_Vmovups_zmm_k1z_zmmm512,
+        );
+        let register = self.register(d);
+        self.add(must(Instruction::with2(code, register, from.operand())));
+    }
+
+    pub fn store(&mut self, to: At, s: Vector) {
+        let code = self.pick(
+            Code::VEX_Vmovups_ymmm256_ymm,
+            Code::EVEX_Vmovups_zmmm512_k1z_zmm,
+        );
+        let register = self.register(s);
+        self.add(must(Instruction::with2(code, to.operand(), register)));
+    }
+
+    /// One number into every lane.
+    pub fn broadcast(&mut self, d: Vector, from: At) {
+        let code = self.pick(
+            Code::VEX_Vbroadcastss_ymm_m32,
+            Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
+        );
+        let register = self.register(d);
+        self.add(must(Instruction::with2(code, register, from.operand())));
+    }
+
+    pub fn zero(&mut self, d: Vector) {
+        self.op3(Op3::Xor, d, d, d);
+    }
+
+    /// `d += a * b`, rounded once.
+    pub fn multiply_add(&mut self, d: Vector, a: Vector, b: Vector) {
+        let code = self.pick(
+            Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256,
+            Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+        );
+        self.add3(code, d, a, b);
+    }
+
+    /// `d += a * (the number at b in every lane)`. 512-bit only.
+    pub fn multiply_add_broadcast(&mut self, d: Vector, a: Vector, b: At) {
+        let operand = MemoryOperand::new(
+            b.base,
+            Register::None,
+            1,
+            b.offset,
+            u32::from(b.offset != 0),
+            true,
+            Register::None,
+        );
+        self.add(must(Instruction::with3(
+            Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+            self.register(d),
+            self.register(a),
+            operand,
+        )));
+    }
+
+    pub fn op3(&mut self, op: Op3, d: Vector, a: Vector, b: Vector) {
+        use Code::*;
+        let (narrow, wide) = match op {
+            Op3::AddF => (
+                VEX_Vaddps_ymm_ymm_ymmm256,
+                EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er,
+            ),
+            Op3::SubF => (
+                VEX_Vsubps_ymm_ymm_ymmm256,
+                EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er,
+            ),
+            Op3::MulF => (
+                VEX_Vmulps_ymm_ymm_ymmm256,
+                EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er,
+            ),
+            Op3::DivF => (
+                VEX_Vdivps_ymm_ymm_ymmm256,
+                EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er,
+            ),
+            Op3::MaxF => (
+                VEX_Vmaxps_ymm_ymm_ymmm256,
+                EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae,
+            ),
+            Op3::MinF => (
+                VEX_Vminps_ymm_ymm_ymmm256,
+                EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae,
+            ),
+            Op3::AddI => (
+                VEX_Vpaddd_ymm_ymm_ymmm256,
+                EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::SubI => (
+                VEX_Vpsubd_ymm_ymm_ymmm256,
+                EVEX_Vpsubd_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::MulI => (
+                VEX_Vpmulld_ymm_ymm_ymmm256,
+                EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::MaxI => (
+                VEX_Vpmaxsd_ymm_ymm_ymmm256,
+                EVEX_Vpmaxsd_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::MinI => (
+                VEX_Vpminsd_ymm_ymm_ymmm256,
+                EVEX_Vpminsd_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::And => (
+                VEX_Vpand_ymm_ymm_ymmm256,
+                EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32,
+            ),
+            Op3::Or => (VEX_Vpor_ymm_ymm_ymmm256, EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
+            Op3::Xor => (
+                VEX_Vpxor_ymm_ymm_ymmm256,
+                EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32,
+            ),
+        };
+        let code = self.pick(narrow, wide);
+        self.add3(code, d, a, b);
+    }
+
+    pub fn op2(&mut self, op: Op2, d: Vector, a: Vector) {
+        use Code::*;
+        let (narrow, wide) = match op {
+            Op2::Move => (VEX_Vmovaps_ymm_ymmm256, EVEX_Vmovaps_zmm_k1z_zmmm512),
+            Op2::Sqrt => (VEX_Vsqrtps_ymm_ymmm256, EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er),
+            Op2::AbsI => (VEX_Vpabsd_ymm_ymmm256, EVEX_Vpabsd_zmm_k1z_zmmm512b32),
+            Op2::IntToFloat => (
+                VEX_Vcvtdq2ps_ymm_ymmm256,
+                EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er,
+            ),
+            Op2::FloatToInt => (
+                VEX_Vcvttps2dq_ymm_ymmm256,
+                EVEX_Vcvttps2dq_zmm_k1z_zmmm512b32_sae,
+            ),
+        };
+        let (d, a) = (self.register(d), self.register(a));
+        let code = self.pick(narrow, wide);
+        self.add(must(Instruction::with2(code, d, a)));
+    }
+
+    pub fn op_immediate(&mut self, op: OpImmediate, d: Vector, a: Vector, n: u32) {
+        use Code::*;
+        let (narrow, wide) = match op {
+            OpImmediate::ShiftLeft => {
+                (VEX_Vpslld_ymm_ymm_imm8, EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8)
+            }
+            OpImmediate::ShiftRight => {
+                (VEX_Vpsrld_ymm_ymm_imm8, EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8)
+            }
+            OpImmediate::Round => (
+                VEX_Vroundps_ymm_ymmm256_imm8,
+                EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae,
+            ),
+        };
+        let (d, a) = (self.register(d), self.register(a));
+        let code = self.pick(narrow, wide);
+        self.add(must(Instruction::with3(code, d, a, n)));
+    }
+
+    /// `d = all ones where a op b`; `d` is not `b`.
+    pub fn compare(&mut self, op: Compare, d: Vector, a: Vector, b: Vector) {
+        match self.isa {
+            Isa::Avx512 => self.compare_masked(op, d, a, b),
+            Isa::Avx2 | Isa::Portable => self.compare_plain(op, d, a, b),
+        }
+    }
+
+    fn compare_masked(&mut self, op: Compare, d: Vector, a: Vector, b: Vector) {
+        const FLOATS: Code = Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae;
+        const INTEGERS: Code = Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8;
+        let (code, predicate) = match op {
+            Compare::LessF => (FLOATS, FLOAT_LESS),
+            Compare::LessEqF => (FLOATS, FLOAT_LESS_EQ),
+            Compare::EqualF => (FLOATS, FLOAT_EQUAL),
+            Compare::OrderedF => (FLOATS, FLOAT_ORDERED),
+            Compare::LessI => (INTEGERS, 1),
+            Compare::LessEqI => (INTEGERS, 2),
+            Compare::EqualI => (INTEGERS, 0),
+        };
+        let (a, b) = (self.register(a), self.register(b));
+        self.add(must(Instruction::with4(
+            code,
+            Register::K2,
+            a,
+            b,
+            predicate,
+        )));
+        let d = must(registers::get_zmm(self.register(d)).ok_or("no zmm"));
+        must(self.code.vpmovm2d(d, k2));
+    }
+
+    fn compare_plain(&mut self, op: Compare, d: Vector, a: Vector, b: Vector) {
+        let predicate = match op {
+            Compare::LessF => FLOAT_LESS,
+            Compare::LessEqF => FLOAT_LESS_EQ,
+            Compare::EqualF => FLOAT_EQUAL,
+            Compare::OrderedF => FLOAT_ORDERED,
+            Compare::LessI => return self.add3(Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256, d, b, a),
+            Compare::EqualI => return self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, a, b),
+            Compare::LessEqI => {
+                // Where the greater of both is b.
+                self.op3(Op3::MaxI, d, a, b);
+                return self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, d, b);
+            }
+        };
+        let (d, a, b) = (self.register(d), self.register(a), self.register(b));
+        let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
+        self.add(must(Instruction::with4(code, d, a, b, predicate)));
+    }
+
+    /// `d = mask ? yes : no`, lane by lane; `d` is none of the operands but perhaps `mask`.
+    pub fn select(&mut self, d: Vector, mask: Vector, yes: Vector, no: Vector) {
+        let (rd, rm) = (self.register(d), self.register(mask));
+        let (ry, rn) = (self.register(yes), self.register(no));
+        if self.isa == Isa::Avx512 {
+            if d != mask {
+                self.op2(Op2::Move, d, mask);
+            }
+            /// Truth table of `first ? second : third`.
+            const CHOOSE: u32 = 0xCA;
+            let code = Code::EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8;
+            self.add(must(Instruction::with4(code, rd, ry, rn, CHOOSE)));
+        } else {
+            let code = Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm;
+            self.add(must(Instruction::with4(code, rd, rn, ry, rm)));
+        }
+    }
+
+    fn add3(&mut self, code: Code, d: Vector, a: Vector, b: Vector) {
+        let (d, a, b) = (self.register(d), self.register(a), self.register(b));
+        self.add(must(Instruction::with3(code, d, a, b)));
+    }
+
+    fn add(&mut self, instruction: Instruction) {
+        must(self.code.add_instruction(instruction));
+    }
+
+    fn pick(&self, narrow: Code, wide: Code) -> Code {
+        match self.isa {
+            Isa::Avx512 => wide,
+            Isa::Avx2 | Isa::Portable => narrow,
+        }
+    }
+
+    fn register(&self, vector: Vector) -> Register {
+        let first = match self.isa {
+            Isa::Avx512 => Register::ZMM0,
+            Isa::Avx2 | Isa::Portable => Register::YMM0,
+        };
+        first + u32::from(vector.0)
+    }
+}
+
+// Predicates that are false, and silent, on NaN (the last one: true unless NaN).
+const FLOAT_EQUAL: u32 = 0x00;
+const FLOAT_LESS: u32 = 0x11;
+const FLOAT_LESS_EQ: u32 = 0x12;
+const FLOAT_ORDERED: u32 = 0x07;
+
+impl At {
+    fn operand(self) -> MemoryOperand {
+        MemoryOperand::new(
+            self.base,
+            Register::None,
+            1,
+            self.offset,
+            u32::from(self.offset != 0),
+            false,
+            Register::None,
+        )
+    }
+}
+
+/// The assembler refuses only what no instruction can say, which is our fault.
+pub(super) fn must<T>(result: Result<T, impl std::fmt::Display>) -> T {
+    result.unwrap_or_else(|error| bug!("emit", "assembler: {error}"))
+}

@@ -1,0 +1,47 @@
+//! What is worth computing again and what is worth storing: one table, and the
+//! thresholds with their reasons.
+//!
+//! The unit is one simple vector operation on one element. Writing an element to
+//! memory and reading it back later moves eight bytes: at the ten or so gigabytes a
+//! second that a core gets from memory that is the time of [`STORE`] operations
+//! on 128-bit vectors.
+
+use crate::graph::Op;
+
+/// Storing an element once and loading it once.
+pub const STORE: u64 = 12;
+
+/// Loading an element that is in memory anyway.
+pub const LOAD: u64 = 2;
+
+/// A value that several kernels need is computed again in each of them up to this
+/// cost, provided that what it is computed from is in memory anyway.
+pub const CHEAP: u64 = 8;
+
+/// A reduction over at most so many points stays inside the kernel that reads it,
+/// as an unrolled expression: pooling windows, pairs, quarters.
+pub const TINY_REDUCTION: usize = 16;
+
+/// Rows up to this length are read again by a kernel that reduced them (softmax,
+/// normalisation): 64 KiB, so that the second reading comes out of the nearest caches.
+pub const LONGEST_ROW: usize = 1 << 14;
+
+/// Kernels below this many points take less time than starting them does, so that
+/// unrelated ones with equal dimensions run as one.
+pub const SMALL_KERNEL: usize = 1 << 12;
+
+/// The operations per element of a primitive, its operands not counted.
+pub fn operations(op: &Op) -> u64 {
+    match op {
+        Op::Input(_) | Op::Slot(_) => LOAD,
+        Op::Constant(_) | Op::Iota { .. } | Op::View(_) | Op::Reshape | Op::StopGradient => 0,
+        Op::Div | Op::Sqrt => 4,
+        // A hash of some twenty operations takes about as long as memory does, but no memory.
+        Op::Uniform { .. } => 8,
+        Op::Exp | Op::Log => 12,
+        Op::Sin | Op::Cos | Op::Tanh => 16,
+        Op::Erf => 24,
+        Op::Pow => 30,
+        _ => 1,
+    }
+}

@@ -1,0 +1,152 @@
+//! Which values become tensors in memory: what a cluster needs of an earlier one is
+//! stored by that one, unless it is cheap to compute again from what is stored anyway.
+
+use super::cost;
+use super::needs::is_seed;
+use super::place::Placement;
+use crate::bug::bug;
+use crate::graph::{DType, Graph, NodeId, Op, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A cut graph: clusters, and the nodes that each of them stores.
+pub struct Cut {
+    /// Who computes what.
+    pub placement: Placement,
+    /// Per cluster, the nodes whose values it computes for a result of the step or
+    /// for other clusters. Clusters beyond those of the placement store results
+    /// that are at home anywhere.
+    pub stores: Vec<BTreeSet<NodeId>>,
+}
+
+/// How a cluster gets at a node's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// It is at home there.
+    Here,
+    /// From memory.
+    Memory,
+    /// Computed on the spot from its operands.
+    Again,
+}
+
+impl Cut {
+    /// How a cluster gets at a node's value.
+    pub fn source(&self, graph: &Graph, id: NodeId, reader: usize) -> Source {
+        source(graph, &self.placement, id, reader)
+    }
+}
+
+/// Decides what is stored of a step.
+pub fn demand(step: &Step, placement: Placement) -> Cut {
+    let graph = &step.graph;
+    let mut demand = Demand {
+        graph,
+        stores: vec![BTreeSet::new(); placement.clusters.len()],
+        placement,
+        costs: BTreeMap::new(),
+    };
+    for id in demand.placement.stored.clone() {
+        demand.store(id);
+    }
+    let outputs = step.outputs.iter().map(|&(_, id)| id);
+    let updates = step.updates.iter().map(|&(_, id)| id);
+    for id in outputs.clone() {
+        if demand.placement.cluster_of(id).is_some() {
+            demand.store(id);
+        }
+    }
+    let results: BTreeSet<NodeId> = outputs.chain(updates).collect();
+    for id in results {
+        match demand.placement.cluster_of(id) {
+            Some((cluster, _)) => {
+                demand.stores[cluster].insert(id);
+            }
+            None => demand.stores.push(BTreeSet::from([id])),
+        }
+    }
+    // Only later clusters ask anything of a cluster, so that from the last to the
+    // first each one's stores are known when its turn comes.
+    for cluster in (0..demand.stores.len()).rev() {
+        let mut seen = BTreeSet::new();
+        for id in demand.stores[cluster].clone() {
+            demand.visit(cluster, id, &mut seen);
+        }
+    }
+    Cut {
+        placement: demand.placement,
+        stores: demand.stores,
+    }
+}
+
+struct Demand<'a> {
+    graph: &'a Graph,
+    placement: Placement,
+    stores: Vec<BTreeSet<NodeId>>,
+    /// What it costs to compute a node again from memory; forgotten when memory grows.
+    costs: BTreeMap<NodeId, Option<u64>>,
+}
+
+impl Demand<'_> {
+    fn store(&mut self, id: NodeId) {
+        let Some((cluster, _)) = self.placement.cluster_of(id) else {
+            bug!("fuse", "{id} is stored but at home nowhere")
+        };
+        self.placement.stored.insert(id);
+        self.stores[cluster].insert(id);
+        self.costs.clear();
+    }
+
+    /// Sees to it that `cluster` can get at everything that `id` is made of.
+    fn visit(&mut self, cluster: usize, id: NodeId, seen: &mut BTreeSet<NodeId>) {
+        if !seen.insert(id) {
+            return;
+        }
+        if source(self.graph, &self.placement, id, cluster) == Source::Memory {
+            return;
+        }
+        if let Some((home, _)) = self.placement.cluster_of(id)
+            && home != cluster
+            && self.graph.ty(id).dtype != DType::Bool
+            && self.cost_again(id).is_none_or(|cost| cost > cost::CHEAP)
+        {
+            return self.store(id);
+        }
+        for &input in &self.graph.node(id).inputs {
+            self.visit(cluster, input, seen);
+        }
+    }
+
+    /// The cost of computing an element again from memory alone, if that is possible.
+    fn cost_again(&mut self, id: NodeId) -> Option<u64> {
+        if let Some(&known) = self.costs.get(&id) {
+            return known;
+        }
+        let node = self.graph.node(id);
+        let is_leaf = matches!(node.op, Op::Input(_) | Op::Slot(_));
+        let cost = if is_leaf || self.placement.stored.contains(&id) {
+            Some(cost::LOAD)
+        } else if is_seed(self.graph, node) {
+            None
+        } else {
+            let operands = node.inputs.iter().map(|&input| self.cost_again(input));
+            let operands: Option<u64> = operands.sum();
+            operands.map(|sum| sum + cost::operations(&node.op))
+        };
+        self.costs.insert(id, cost);
+        cost
+    }
+}
+
+fn source(graph: &Graph, placement: &Placement, id: NodeId, reader: usize) -> Source {
+    if placement
+        .cluster_of(id)
+        .is_some_and(|(home, _)| home == reader)
+    {
+        return Source::Here;
+    }
+    let is_leaf = matches!(graph.node(id).op, Op::Input(_) | Op::Slot(_));
+    match is_leaf || placement.stored.contains(&id) {
+        true => Source::Memory,
+        false => Source::Again,
+    }
+}

@@ -1,0 +1,150 @@
+//! The tensors in memory of a step, and which node's value each of them holds.
+
+use super::demand::Cut;
+use crate::bug::bug;
+use crate::graph::{DType, Graph, InputId, NodeId, Op, SlotId, Step};
+use crate::nest::{Buffer, BufferId, Role};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tensors of a step.
+pub struct Tensors {
+    /// All of them.
+    pub buffers: Vec<Buffer>,
+    /// The named results.
+    pub outputs: Vec<(String, BufferId)>,
+    inputs: BTreeMap<InputId, BufferId>,
+    slots: BTreeMap<SlotId, BufferId>,
+    /// From where a stored node is read. The tensor has its shape, or one in which some
+    /// of its axes are merged.
+    memory: BTreeMap<NodeId, BufferId>,
+    /// Where a node's value is to be written.
+    targets: BTreeMap<NodeId, Vec<BufferId>>,
+}
+
+/// Gives every leaf, every stored node and every result its tensors.
+pub fn tensors(step: &Step, cut: &Cut, flat: &BTreeSet<NodeId>) -> Tensors {
+    let mut tensors = Tensors {
+        buffers: Vec::new(),
+        outputs: Vec::new(),
+        inputs: BTreeMap::new(),
+        slots: BTreeMap::new(),
+        memory: BTreeMap::new(),
+        targets: BTreeMap::new(),
+    };
+    let graph = &step.graph;
+    for (id, node) in graph.iter() {
+        match node.op {
+            Op::Input(input) if !tensors.inputs.contains_key(&input) => {
+                let buffer = tensors.add(graph, id, Role::Input(input), false);
+                tensors.inputs.insert(input, buffer);
+            }
+            Op::Slot(slot) if !tensors.slots.contains_key(&slot) => {
+                let buffer = tensors.add(graph, id, Role::Slot(slot), false);
+                tensors.slots.insert(slot, buffer);
+            }
+            _ => {}
+        }
+    }
+    let outputs: BTreeSet<NodeId> = step.outputs.iter().map(|&(_, id)| id).collect();
+    let merged = merged(graph, &cut.placement.stored, flat);
+    for &id in &cut.placement.stored {
+        // A result is row-major, so one that is read as one row gets a second tensor.
+        let is_plain_output = outputs.contains(&id) && !flat.contains(&id);
+        if !is_plain_output && !merged.contains_key(&id) {
+            let buffer = tensors.add(graph, id, Role::Temporary, flat.contains(&id));
+            tensors.memory.insert(id, buffer);
+            tensors.targets.entry(id).or_default().push(buffer);
+        }
+    }
+    for id in outputs {
+        let buffer = tensors.add(graph, id, Role::Output, false);
+        tensors.memory.entry(id).or_insert(buffer);
+        tensors.targets.entry(id).or_default().push(buffer);
+    }
+    for (id, merge) in merged {
+        let buffer = tensors.memory[&merge];
+        tensors.memory.entry(id).or_insert(buffer);
+    }
+    for (name, id) in &step.outputs {
+        let output = tensors.targets[id].last().copied();
+        tensors.outputs.extend(output.map(|buffer| (name.clone(), buffer)));
+    }
+    for &(slot, id) in &step.updates {
+        let buffer = match tensors.slots.get(&slot) {
+            Some(&buffer) => buffer,
+            None => tensors.add(graph, id, Role::Slot(slot), false),
+        };
+        tensors.slots.insert(slot, buffer);
+        tensors.targets.entry(id).or_default().push(buffer);
+    }
+    tensors
+}
+
+impl Tensors {
+    fn add(&mut self, graph: &Graph, id: NodeId, role: Role, flat: bool) -> BufferId {
+        let ty = graph.ty(id);
+        if ty.dtype == DType::Bool {
+            bug!("fuse", "{id} is a mask and cannot be a tensor in memory");
+        }
+        let buffer = BufferId(self.buffers.len() as u32);
+        self.buffers.push(Buffer {
+            dtype: ty.dtype,
+            extents: match flat {
+                true => vec![ty.elements()],
+                false => ty.shape.clone(),
+            },
+            role,
+        });
+        buffer
+    }
+
+    /// From where a node is read that lies in memory.
+    pub fn memory(&self, graph: &Graph, id: NodeId) -> BufferId {
+        match self.memory.get(&id) {
+            Some(&buffer) => buffer,
+            None => self.leaf(graph, id),
+        }
+    }
+
+    /// The tensor that an input or slot is.
+    pub fn leaf(&self, graph: &Graph, id: NodeId) -> BufferId {
+        match graph.node(id).op {
+            Op::Input(input) => self.inputs[&input],
+            Op::Slot(slot) => self.slots[&slot],
+            _ => bug!("fuse", "{id} is read but not in memory"),
+        }
+    }
+
+    /// Where a node's value is to be written.
+    pub fn targets(&self, id: NodeId) -> &[BufferId] {
+        self.targets.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a node's value goes to slots and nowhere else.
+    pub fn is_update(&self, id: NodeId) -> bool {
+        let mut targets = self.targets(id).iter();
+        targets.all(|target| matches!(self.buffers[target.index()].role, Role::Slot(_)))
+    }
+
+    /// The shape of a tensor: that of a node it holds, or one with some axes merged.
+    pub fn shape(&self, buffer: BufferId) -> &[usize] {
+        &self.buffers[buffer.index()].extents
+    }
+
+    /// Whether a node is read from one row.
+    pub fn is_stored_flat(&self, id: NodeId) -> bool {
+        let buffer = self.memory.get(&id);
+        buffer.is_some_and(|&buffer| self.shape(buffer).len() == 1)
+    }
+}
+
+/// Stored nodes whose axes another stored node merges: one tensor holds both.
+fn merged(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    flat: &BTreeSet<NodeId>,
+) -> BTreeMap<NodeId, NodeId> {
+    let merges = stored.iter().filter(|&&id| graph.node(id).op == Op::Reshape && !flat.contains(&id));
+    let of = merges.map(|&id| (graph.node(id).inputs[0], id));
+    of.filter(|(id, _)| stored.contains(id) && !flat.contains(id)).collect()
+}

@@ -1,0 +1,184 @@
+//! Runs kernels point by point, as their definition says: the oracle of everything
+//! after `fuse`. It also minds what no code would notice: reads of elements that
+//! nobody wrote, and elements written twice.
+
+use super::{Buffer, BufferId, Combine, Kernel, Kernels, Stage, Surroundings, Value, eval_scalar};
+use crate::bug::bug;
+use crate::graph::DType;
+use crate::index::{Dim, IndexExpr};
+
+/// The elements of a tensor, row-major; `None` where nothing was written yet.
+pub type Elements = Vec<Option<Value>>;
+
+/// Runs all kernels. `memory` holds what is there before, per buffer; what comes back
+/// is there after.
+pub fn interpret(kernels: &Kernels, mut memory: Vec<Elements>) -> Vec<Elements> {
+    for kernel in &kernels.kernels {
+        interpret_kernel(kernel, &kernels.buffers, &mut memory);
+    }
+    memory
+}
+
+/// Elements that nobody wrote yet.
+pub fn unwritten(buffer: &Buffer) -> Elements {
+    vec![None; buffer.extents.iter().product()]
+}
+
+/// Runs one kernel.
+pub fn interpret_kernel(kernel: &Kernel, buffers: &[Buffer], memory: &mut [Elements]) {
+    let mut written: Vec<Vec<bool>> = vec![Vec::new(); buffers.len()];
+    for buffer in kernel.writes() {
+        written[buffer.index()] = vec![false; memory[buffer.index()].len()];
+    }
+    let cones: Vec<Vec<bool>> = (0..kernel.stages.len()).map(|s| kernel.cone(s)).collect();
+    let outer: Vec<Dim> = (0..kernel.outer).collect();
+    let mut run = Run {
+        kernel,
+        buffers,
+        memory,
+        point: vec![0; kernel.dims.len()],
+        reduced: Vec::new(),
+    };
+    for_each_point(&outer, &kernel.dims, &mut |outer_point| {
+        run.reduced.clear();
+        for (position, stage) in kernel.stages.iter().enumerate() {
+            run.point[..kernel.outer].copy_from_slice(outer_point);
+            run.stage(stage, &cones[position], &mut written);
+        }
+    });
+}
+
+struct Run<'a> {
+    kernel: &'a Kernel,
+    buffers: &'a [Buffer],
+    memory: &'a mut [Elements],
+    point: Vec<usize>,
+    reduced: Vec<Value>,
+}
+
+impl Run<'_> {
+    fn stage(&mut self, stage: &Stage, cone: &[bool], written: &mut [Vec<bool>]) {
+        let mut total: Option<Value> = None;
+        let (over, dims) = (stage.over(), &self.kernel.dims);
+        for_each_point(over, dims, &mut |inner| {
+            for (&dim, &index) in over.iter().zip(inner) {
+                self.point[dim] = index;
+            }
+            let value = self.value(stage, cone);
+            match stage {
+                Stage::Reduce { combine: how, .. } => {
+                    let so_far = total.unwrap_or(neutral(*how, value));
+                    total = Some(combine(*how, so_far, value));
+                }
+                Stage::Store { buffer, at, .. } => {
+                    let Some(offset) = self.offset(*buffer, at) else {
+                        bug!("interpret", "{} writes outside {buffer}", self.kernel.name)
+                    };
+                    if std::mem::replace(&mut written[buffer.index()][offset], true) {
+                        bug!("interpret", "{} writes twice to {buffer}", self.kernel.name);
+                    }
+                    self.memory[buffer.index()][offset] = Some(value);
+                }
+            }
+        });
+        // A store leaves a value behind too, so that positions agree.
+        self.reduced.push(total.unwrap_or(Value::I32(0)));
+    }
+
+    fn value(&self, stage: &Stage, cone: &[bool]) -> Value {
+        let mut known: Vec<Value> = Vec::with_capacity(cone.len());
+        for (scalar, &needed) in self.kernel.scalars.iter().zip(cone) {
+            known.push(match needed {
+                true => eval_scalar(scalar, &known, self),
+                false => Value::I32(0),
+            });
+        }
+        known[stage.value().index()]
+    }
+
+    /// The element at a place, if that is within the tensor.
+    fn offset(&self, buffer: BufferId, at: &[IndexExpr]) -> Option<usize> {
+        let mut offset = 0;
+        for (expr, &size) in at.iter().zip(&self.buffers[buffer.index()].extents) {
+            let index = usize::try_from(expr.at(&self.point)?).ok();
+            offset = offset * size + index.filter(|&index| index < size)?;
+        }
+        Some(offset)
+    }
+}
+
+impl Surroundings for Run<'_> {
+    fn index(&self, index: &IndexExpr) -> i32 {
+        match index.at(&self.point) {
+            Some(value) => value as i32,
+            None => bug!("interpret", "{} asks for {index}", self.kernel.name),
+        }
+    }
+
+    fn load(&self, buffer: BufferId, at: &[IndexExpr], fill: Option<f32>) -> Value {
+        match (self.offset(buffer, at), fill) {
+            (Some(offset), _) => match self.memory[buffer.index()][offset] {
+                Some(value) => value,
+                None => bug!("interpret", "{} reads {buffer} too early", self.kernel.name),
+            },
+            (None, Some(fill)) => match self.buffers[buffer.index()].dtype {
+                DType::I32 => Value::I32(fill as i32),
+                DType::F32 | DType::Bool => Value::F32(fill),
+            },
+            (None, None) => bug!("interpret", "{} reads outside {buffer}", self.kernel.name),
+        }
+    }
+
+    fn reduced(&self, stage: usize) -> Value {
+        self.reduced[stage]
+    }
+}
+
+/// What a reduction starts from.
+fn neutral(how: Combine, like: Value) -> Value {
+    match (how, like) {
+        (Combine::Sum, Value::F32(_)) => Value::F32(0.0),
+        (Combine::Max, Value::F32(_)) => Value::F32(f32::NEG_INFINITY),
+        (Combine::Min, Value::F32(_)) => Value::F32(f32::INFINITY),
+        (Combine::Sum, Value::I32(_)) => Value::I32(0),
+        (Combine::Max, Value::I32(_)) => Value::I32(i32::MIN),
+        (Combine::Min, Value::I32(_)) => Value::I32(i32::MAX),
+        (_, Value::Mask(_)) => bug!("interpret", "a reduction of masks"),
+    }
+}
+
+fn combine(how: Combine, a: Value, b: Value) -> Value {
+    match (how, a, b) {
+        (Combine::Sum, Value::F32(a), Value::F32(b)) => Value::F32(a + b),
+        (Combine::Sum, Value::I32(a), Value::I32(b)) => Value::I32(a.wrapping_add(b)),
+        (Combine::Max, Value::F32(a), Value::F32(b)) => {
+            Value::F32(if a > b || a.is_nan() { a } else { b })
+        }
+        (Combine::Min, Value::F32(a), Value::F32(b)) => {
+            Value::F32(if a < b || a.is_nan() { a } else { b })
+        }
+        (Combine::Max, Value::I32(a), Value::I32(b)) => Value::I32(a.max(b)),
+        (Combine::Min, Value::I32(a), Value::I32(b)) => Value::I32(a.min(b)),
+        _ => bug!("interpret", "{how:?} of {a:?} and {b:?}"),
+    }
+}
+
+/// Calls `f` with the indices of some dimensions, the last one running fastest.
+fn for_each_point(over: &[Dim], dims: &[usize], f: &mut impl FnMut(&[usize])) {
+    let mut point = vec![0; over.len()];
+    loop {
+        f(&point);
+        let mut axis = over.len();
+        loop {
+            if axis == 0 {
+                return;
+            }
+            axis -= 1;
+            point[axis] += 1;
+            if point[axis] < dims[over[axis]] {
+                break;
+            }
+            point[axis] = 0;
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Chooses how each tensor lies in memory.
+//!
+//! What others own is row-major. Of temporaries one axis is innermost: in what a
+//! product writes, the axis that only its weights know (a convolution's channels out),
+//! so that tiles store whole vectors; in what it reads, the channels it sums over, so
+//! that they are neighbours. Element-wise kernels pass the wish on from tensor to tensor.
+//! Where wishes differ, the one for more bytes wins. What a product reads beyond an
+//! edge gets a border of zeros, so that nothing needs a guard.
+
+use super::Layout;
+use crate::graph::DType;
+use crate::index::Dim;
+use crate::nest::{Buffer, BufferId, Kernel, Kernels, Role, Scalar, ScalarId, Stage};
+use std::collections::BTreeMap;
+
+/// A tensor with borders may take so many times the memory that it takes without.
+const LARGEST_BORDERED: usize = 4;
+
+/// The layout of each tensor.
+pub fn layouts(kernels: &Kernels) -> Vec<Layout> {
+    let accesses: Vec<Vec<Access>> = kernels.kernels.iter().map(accesses).collect();
+    let innermost = innermost(kernels, &accesses);
+    let mut borders: Vec<Vec<(usize, usize)>> =
+        kernels.buffers.iter().map(|buffer| vec![(0, 0); buffer.extents.len()]).collect();
+    for kernel in kernels.kernels.iter().filter(|kernel| kernel.is_product()) {
+        for scalar in &kernel.scalars {
+            widen(&mut borders, kernel, &kernels.buffers, scalar);
+        }
+    }
+    let buffers = kernels.buffers.iter().zip(innermost).zip(borders);
+    buffers
+        .map(|((buffer, innermost), border)| {
+            let rank = buffer.extents.len();
+            let last = innermost.unwrap_or(rank.wrapping_sub(1));
+            let others = (0..rank).filter(|&axis| axis != last);
+            let order: Vec<usize> = others.chain((rank > 0).then_some(last)).collect();
+            let bordered = Layout::new(buffer.extents.clone(), order.clone(), border);
+            let plain: usize = buffer.extents.iter().product();
+            match bordered.elements <= plain * LARGEST_BORDERED {
+                true => bordered,
+                false => Layout::new(buffer.extents.clone(), order, vec![(0, 0); rank]),
+            }
+        })
+        .collect()
+}
+
+/// A tensor at some place.
+struct Access {
+    buffer: BufferId,
+    /// For each axis the dimension that moves along it in the smallest steps.
+    along: Vec<Option<Dim>>,
+    /// Whether it is read (by which scalar) or written.
+    load: Option<ScalarId>,
+}
+
+fn accesses(kernel: &Kernel) -> Vec<Access> {
+    let along = |at: &[crate::index::IndexExpr]| {
+        let slowest = at.iter().map(|index| {
+            let terms = index.terms.iter();
+            terms.min_by_key(|(_, c)| c.abs()).map(|&(dim, _)| dim)
+        });
+        slowest.collect()
+    };
+    let loads = kernel.scalars.iter().enumerate().filter_map(|(id, scalar)| match scalar {
+        Scalar::Load { buffer, at, .. } => Some(Access {
+            buffer: *buffer,
+            along: along(at),
+            load: Some(ScalarId(id as u32)),
+        }),
+        _ => None,
+    });
+    let stores = kernel.stages.iter().filter_map(|stage| match stage {
+        Stage::Store { buffer, at, .. } => Some(Access {
+            buffer: *buffer,
+            along: along(at),
+            load: None,
+        }),
+        Stage::Reduce { .. } => None,
+    });
+    loads.chain(stores).collect()
+}
+
+/// Votes for axes to be innermost, in bytes.
+type Votes = BTreeMap<BufferId, BTreeMap<usize, u64>>;
+
+/// The innermost axis of each tensor, where it is not simply the last one.
+fn innermost(kernels: &Kernels, accesses: &[Vec<Access>]) -> Vec<Option<usize>> {
+    let buffers = &kernels.buffers;
+    let mut decided: Vec<Option<usize>> = vec![None; buffers.len()];
+    let mut votes = Votes::new();
+    for (kernel, accesses) in kernels.kernels.iter().zip(accesses) {
+        product_votes(kernel, accesses, buffers, &mut votes);
+    }
+    loop {
+        for (buffer, axes) in &votes {
+            // Among equal votes the last axis needs no transposition.
+            let best = axes.iter().max_by_key(|&(axis, bytes)| (bytes, axis));
+            decided[buffer.index()] = best.map(|(&axis, _)| axis);
+        }
+        votes.clear();
+        for accesses in accesses {
+            neighbour_votes(accesses, buffers, &decided, &mut votes);
+        }
+        if votes.is_empty() {
+            return decided;
+        }
+    }
+}
+
+fn is_free(buffers: &[Buffer], buffer: BufferId) -> bool {
+    let buffer = &buffers[buffer.index()];
+    buffer.role == Role::Temporary && buffer.extents.len() > 1
+}
+
+fn vote(votes: &mut Votes, buffers: &[Buffer], buffer: BufferId, axis: usize) {
+    let elements: usize = buffers[buffer.index()].extents.iter().product();
+    *votes.entry(buffer).or_default().entry(axis).or_default() += elements as u64;
+}
+
+/// What a product of a tensor and weights wishes.
+fn product_votes(kernel: &Kernel, accesses: &[Access], buffers: &[Buffer], votes: &mut Votes) {
+    let Some((a, b)) = kernel.factors() else { return };
+    let find = |id: ScalarId| accesses.iter().find(|access| access.load == Some(id));
+    let (Some(a), Some(b)) = (find(a), find(b)) else { return };
+    let is_weight = |access: &Access| matches!(buffers[access.buffer.index()].role, Role::Slot(_));
+    let (x, w) = match (is_weight(a), is_weight(b)) {
+        (false, true) => (a, b),
+        (true, false) => (b, a),
+        _ => return,
+    };
+    let knows = |access: &Access, dim: Dim| access.along.contains(&Some(dim));
+    let longest = |access: &Access, wanted: &dyn Fn(Dim) -> bool| {
+        let axes = access.along.iter().enumerate();
+        let axes = axes.filter_map(|(axis, dim)| dim.filter(|&dim| wanted(dim)).map(|dim| (axis, dim)));
+        axes.max_by_key(|&(axis, dim)| (kernel.dims[dim], axis)).map(|(axis, _)| axis)
+    };
+    let summed = |dim: Dim| dim >= kernel.outer && knows(w, dim);
+    if let Some(axis) = longest(x, &summed).filter(|_| is_free(buffers, x.buffer)) {
+        vote(votes, buffers, x.buffer, axis);
+    }
+    let out = |dim: Dim| dim < kernel.outer && knows(w, dim) && !knows(x, dim);
+    for store in accesses.iter().filter(|access| access.load.is_none()) {
+        if let Some(axis) = longest(store, &out).filter(|_| is_free(buffers, store.buffer)) {
+            vote(votes, buffers, store.buffer, axis);
+        }
+    }
+}
+
+/// What tensors without a wish take over from those beside which they are accessed.
+fn neighbour_votes(
+    accesses: &[Access],
+    buffers: &[Buffer],
+    decided: &[Option<usize>],
+    votes: &mut Votes,
+) {
+    for known in accesses {
+        let Some(axis) = decided[known.buffer.index()] else { continue };
+        let Some(dim) = known.along[axis] else { continue };
+        for other in accesses {
+            let undecided = decided[other.buffer.index()].is_none();
+            let position = other.along.iter().position(|&along| along == Some(dim));
+            if let Some(axis) = position
+                && undecided
+                && is_free(buffers, other.buffer)
+            {
+                vote(votes, buffers, other.buffer, axis);
+            }
+        }
+    }
+}
+
+/// Makes a border wide enough for a product's operand.
+fn widen(
+    borders: &mut [Vec<(usize, usize)>],
+    kernel: &Kernel,
+    buffers: &[Buffer],
+    scalar: &Scalar,
+) {
+    let Scalar::Load {
+        buffer: id,
+        at,
+        fill: Some(fill),
+    } = scalar
+    else {
+        return;
+    };
+    let buffer = &buffers[id.index()];
+    let whole = at.iter().all(|index| index.divisor == 1);
+    let can_have = buffer.role == Role::Temporary && buffer.dtype == DType::F32;
+    if *fill != 0.0 || !whole || !can_have {
+        return;
+    }
+    for (axis, (index, &size)) in at.iter().zip(&buffer.extents).enumerate() {
+        let (low, high) = index.numerator_range(&kernel.dims);
+        let (before, after) = &mut borders[id.index()][axis];
+        *before = (*before).max(low.min(0).unsigned_abs() as usize);
+        *after = (*after).max((high - size as i64 + 1).max(0) as usize);
+    }
+}

@@ -1,0 +1,132 @@
+//! What running a kernel costs, in rough cycles of one core: enough to compare
+//! vector dimensions and to size tasks, no more.
+
+use super::flat::{Access, Dims, Flat, FlatStage, Sink, Value};
+use super::order::stage_order;
+use crate::index::Dim;
+use crate::nest::{BinaryOp, UnaryOp};
+
+/// f32 in a 128-bit vector.
+pub const LANES: usize = 4;
+
+/// Which loop vectors run along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Along {
+    /// An outer loop: a vector holds neighbouring points.
+    Outer(Dim),
+    /// The innermost loop of each stage for which that pays.
+    Inner,
+}
+
+/// The cycles of a kernel.
+pub fn kernel_cycles(flat: &Flat, along: Along) -> f64 {
+    let dependencies = flat.dependencies();
+    let stages = (0..flat.stages.len()).map(|stage| match along {
+        Along::Outer(dim) => stage_cycles(flat, &dependencies, stage, Some(dim)),
+        Along::Inner => {
+            let scalar = stage_cycles(flat, &dependencies, stage, None);
+            inner_vector(flat, stage).map_or(scalar, |dim| {
+                scalar.min(stage_cycles(flat, &dependencies, stage, Some(dim)))
+            })
+        }
+    });
+    stages.sum()
+}
+
+/// The loop of a stage along which vectors could run.
+pub fn inner_vector(flat: &Flat, stage: usize) -> Option<Dim> {
+    let dim = *stage_order(flat, stage).last()?;
+    (can_be_vector(flat, dim)).then_some(dim)
+}
+
+/// Whether it pays to run a stage's vectors along that loop.
+pub fn inner_pays(flat: &Flat, stage: usize, dim: Dim) -> bool {
+    let dependencies = flat.dependencies();
+    stage_cycles(flat, &dependencies, stage, Some(dim))
+        < stage_cycles(flat, &dependencies, stage, None)
+}
+
+/// Long enough, and no division depends on it: lanes share what a guard of that
+/// kind decides.
+pub fn can_be_vector(flat: &Flat, dim: Dim) -> bool {
+    let divided = flat.values.iter().any(|value| match value {
+        Value::Within(expr, _) => expr.divisor != 1 && flat.dims_of(expr).contains(dim),
+        _ => false,
+    });
+    let quotient = flat
+        .quotients
+        .iter()
+        .any(|expr| flat.dims_of(expr).contains(dim));
+    flat.extents[dim] >= LANES && !divided && !quotient
+}
+
+fn stage_cycles(flat: &Flat, dependencies: &[Dims], index: usize, vector: Option<Dim>) -> f64 {
+    let stage = &flat.stages[index];
+    let over = Dims::of(stage.over.iter().copied());
+    let outer = Dims::of(0..flat.outer);
+    let rounds = |dims: Dims| -> f64 {
+        dims.iter()
+            .map(|dim| match vector {
+                Some(v) if v == dim => blocks(flat.extents[dim]),
+                _ => flat.extents[dim] as f64,
+            })
+            .product()
+    };
+    let evaluations = |dims: Dims| {
+        let inner = dims.without(outer);
+        // What changes in an inner loop is computed anew at every outer point.
+        rounds(if inner.is_empty() {
+            dims
+        } else {
+            inner.union(outer)
+        })
+    };
+    let values: f64 = flat
+        .cone(index)
+        .into_iter()
+        .map(|id| evaluations(dependencies[id]) * value_cycles(&flat.values[id], vector))
+        .sum();
+    values
+        + rounds(over.union(outer)) * sink_cycles(stage, vector)
+        + finish(stage, vector) * rounds(outer)
+}
+
+/// Vectors and single elements along a loop.
+fn blocks(extent: usize) -> f64 {
+    (extent / LANES + extent % LANES) as f64
+}
+
+fn value_cycles(value: &Value, vector: Option<Dim>) -> f64 {
+    match value {
+        Value::F32(_) | Value::I32(_) | Value::Mask(_) | Value::Reduced(_) => 0.0,
+        Value::Within(..) => 0.5,
+        Value::Load { access, guards, .. } => access_cycles(access, vector) + guards.len() as f64,
+        Value::Unary(UnaryOp::Sqrt, _) | Value::Binary(BinaryOp::Div, ..) => 4.0,
+        Value::Index(_) | Value::Unary(..) | Value::Binary(..) | Value::Fma(..) => 0.5,
+        Value::Select(..) => 1.0,
+    }
+}
+
+/// Neighbours come in one vector, the same element is spread once, others are
+/// gathered one by one.
+fn access_cycles(access: &Access, vector: Option<Dim>) -> f64 {
+    match vector.map(|dim| access.address.coefficient(dim)) {
+        None | Some(0 | 1) => 1.0,
+        Some(_) => 6.0,
+    }
+}
+
+fn sink_cycles(stage: &FlatStage, vector: Option<Dim>) -> f64 {
+    match &stage.sink {
+        Sink::Reduce(_) => 1.0,
+        Sink::Store(access) => access_cycles(access, vector),
+    }
+}
+
+/// Lanes of a reduction along an inner loop are combined at its end.
+fn finish(stage: &FlatStage, vector: Option<Dim>) -> f64 {
+    match (&stage.sink, vector) {
+        (Sink::Reduce(_), Some(dim)) if stage.over.contains(&dim) => 12.0,
+        _ => 0.0,
+    }
+}

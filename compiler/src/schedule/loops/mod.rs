@@ -1,0 +1,244 @@
+//! How a kernel runs as loops: their order, what vectors run along, how the
+//! work divides into tasks. Everything follows from shapes, layouts and target;
+//! the order of additions does too, so no division among threads changes a bit.
+
+mod cost;
+mod flat;
+mod gates;
+mod merge;
+mod order;
+mod solve;
+
+pub use cost::LANES;
+pub use flat::{Access, Dims, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
+
+use crate::nest::{Combine, Kernel};
+use crate::schedule::PlacedBuffer;
+use cost::{Along, can_be_vector, inner_pays, inner_vector, kernel_cycles};
+use std::fmt;
+
+/// A kernel as loops. It says all that its code depends on: equal plans are equal code.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LoopPlan {
+    /// The loops in their order, and what they compute.
+    pub flat: Flat,
+    /// Vectors along the last outer loop.
+    pub outer_vector: Option<Blocks>,
+    /// For each stage, how its own loops run.
+    pub stages: Vec<StagePlan>,
+    /// The division of the work.
+    pub tasks: Tasks,
+}
+
+/// How many vectors are worked on at once.
+pub type Blocks = usize;
+
+/// How the loops of a stage run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StagePlan {
+    /// One point after the other (or no loops at all).
+    Points,
+    /// All points written out.
+    Unrolled,
+    /// Vectors along its last loop.
+    Vector(Blocks),
+}
+
+/// The division of a kernel's work into tasks: the first outer loops, flattened,
+/// and chunks of the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tasks {
+    /// How many outer loops are tasks as a whole.
+    pub loops: usize,
+    /// How many rounds of the next outer loop make a task.
+    pub chunk: Option<usize>,
+    /// How many there are.
+    pub count: u64,
+    /// Whether it is worth more than one thread.
+    pub parallel: bool,
+}
+
+/// Cycles that make a task worth its while: some microseconds.
+const TASK_CYCLES: f64 = 16_000.0;
+/// More tasks than this divide no better.
+const MOST_TASKS: f64 = 128.0;
+/// Points of an unrolled stage at most.
+const MOST_UNROLLED: usize = 9;
+/// Values of an unrolled stage at most.
+const MOST_UNROLLED_VALUES: usize = 48;
+
+/// Plans a kernel.
+pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer]) -> LoopPlan {
+    let mut flat = flatten(&solve::solve(kernel.clone()), buffers);
+    merge::merge(&mut flat);
+    let mut outer = order::outer_order(&flat);
+    let along = choose(&flat, &outer);
+    if let Along::Outer(dim) = along {
+        outer.retain(|&other| other != dim);
+        outer.push(dim);
+    }
+    let cycles = kernel_cycles(&flat, along);
+    order::renumber(&mut flat, &outer);
+    let in_points = matches!(along, Along::Outer(_));
+    let stages: Vec<StagePlan> = (0..flat.stages.len())
+        .map(|stage| stage_plan(&flat, stage, in_points))
+        .collect();
+    let outer_vector = in_points.then(|| outer_blocks(&flat, &stages));
+    let tasks = tasks(&flat, outer_vector, cycles);
+    LoopPlan {
+        flat,
+        outer_vector,
+        stages,
+        tasks,
+    }
+}
+
+/// The cheapest loop for vectors; among equals the one nearest to the memory's order.
+fn choose(flat: &Flat, outer: &[usize]) -> Along {
+    let candidates = outer
+        .iter()
+        .rev()
+        .filter(|&&dim| can_be_vector(flat, dim))
+        .map(|&dim| Along::Outer(dim))
+        .chain([Along::Inner]);
+    candidates
+        .map(|along| (along, kernel_cycles(flat, along)))
+        .reduce(|best, next| if next.1 < best.1 { next } else { best })
+        .map_or(Along::Inner, |(along, _)| along)
+}
+
+fn stage_plan(flat: &Flat, stage: usize, in_points: bool) -> StagePlan {
+    let points = flat.points(flat.stages[stage].over.iter().copied());
+    let values = inner_values(flat, stage);
+    if let Some(dim) = inner_vector(flat, stage)
+        && !in_points
+        && inner_pays(flat, stage, dim)
+    {
+        return StagePlan::Vector(match flat.stages[stage].sink {
+            Sink::Reduce(_) => blocks(flat.extents[dim], values),
+            Sink::Store(_) => 1,
+        });
+    }
+    if points > 1 && points <= MOST_UNROLLED && points * values <= MOST_UNROLLED_VALUES {
+        return StagePlan::Unrolled;
+    }
+    StagePlan::Points
+}
+
+/// Several vectors of points at once where a long reduction would wait for each addition.
+fn outer_blocks(flat: &Flat, stages: &[StagePlan]) -> Blocks {
+    let extent = flat.extents[flat.outer - 1];
+    let waiting = (0..stages.len()).filter(|&stage| {
+        matches!(
+            flat.stages[stage].sink,
+            Sink::Reduce(Combine::Sum | Combine::Max | Combine::Min)
+        ) && !flat.stages[stage].over.is_empty()
+            && stages[stage] == StagePlan::Points
+    });
+    waiting
+        .map(|stage| blocks(extent, inner_values(flat, stage)))
+        .min()
+        .unwrap_or(1)
+}
+
+/// How many values change within the stage's own loops.
+fn inner_values(flat: &Flat, stage: usize) -> usize {
+    let dependencies = flat.dependencies();
+    let over = Dims::of(flat.stages[stage].over.iter().copied());
+    flat.cone(stage)
+        .into_iter()
+        .filter(|&id| dependencies[id].without(over) != dependencies[id])
+        .count()
+}
+
+/// As many vectors at once as registers allow, and as the extent divides well into.
+fn blocks(extent: usize, values: usize) -> Blocks {
+    let most = match values {
+        0..=5 => 4,
+        6..=12 => 2,
+        _ => 1,
+    };
+    let rounds = |blocks: Blocks| {
+        let step = blocks * LANES;
+        extent / step * blocks + extent % step
+    };
+    (0..=2)
+        .map(|power| 1 << power)
+        .filter(|&blocks| blocks <= most)
+        .reduce(|best, next| {
+            if rounds(next) <= rounds(best) {
+                next
+            } else {
+                best
+            }
+        })
+        .unwrap_or(1)
+}
+
+fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64) -> Tasks {
+    let wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
+    let mut loops = 0;
+    let mut count = 1;
+    let mut chunk = None;
+    while count < wanted && loops < flat.outer {
+        let extent = flat.extents[loops];
+        let is_vector = outer_vector.is_some() && loops + 1 == flat.outer;
+        if !is_vector && count * extent <= 2 * wanted {
+            loops += 1;
+            count *= extent;
+            continue;
+        }
+        let step = match outer_vector {
+            Some(blocks) if is_vector => blocks * LANES,
+            _ => 1,
+        };
+        let rounds = (extent * count).div_ceil(wanted).next_multiple_of(step);
+        if rounds < extent {
+            chunk = Some(rounds);
+            count *= extent.div_ceil(rounds);
+        }
+        break;
+    }
+    Tasks {
+        loops,
+        chunk,
+        count: count as u64,
+        parallel: count > 1,
+    }
+}
+
+impl fmt::Display for LoopPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flat = &self.flat;
+        let Tasks { loops, chunk, .. } = self.tasks;
+        write!(f, "{} tasks:", self.tasks.count)?;
+        for dim in 0..flat.outer {
+            write!(f, " i{dim}<{}", flat.extents[dim])?;
+            match (chunk, self.outer_vector) {
+                _ if dim < loops => write!(f, " task")?,
+                (Some(chunk), _) if dim == loops => write!(f, " task/{chunk}")?,
+                _ => {}
+            }
+            if let Some(blocks) = self.outer_vector
+                && dim + 1 == flat.outer
+            {
+                write!(f, " vector*{blocks}")?;
+            }
+        }
+        for (stage, plan) in flat.stages.iter().zip(&self.stages) {
+            match &stage.sink {
+                Sink::Reduce(combine) => write!(f, "; {}", format!("{combine:?}").to_lowercase())?,
+                Sink::Store(access) => write!(f, "; store a{}[{}]", access.arg, access.address)?,
+            }
+            for &dim in &stage.over {
+                write!(f, " i{dim}<{}", flat.extents[dim])?;
+            }
+            match plan {
+                StagePlan::Points => {}
+                StagePlan::Unrolled => write!(f, " unrolled")?,
+                StagePlan::Vector(blocks) => write!(f, " vector*{blocks}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! Layers, losses and optimisers of the library against PyTorch: every program of
+//! `tests/reference/` starts from the weights of a recorded run, reads the same batches
+//! and must come to the same losses and weights. The oracle runs them, so this is about
+//! what the library's text means, not about compiled code.
+//!
+//! The recordings lie outside of the repository, in `$NNC_REFERENCE`; without it these
+//! tests say that they are skipped.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+
+use nnc_compiler::differentiate::differentiate;
+use nnc_compiler::elaborate::{
+    Catalog, DataParameter, DataType, Request, Role, Signature, elaborate, prelude,
+};
+use nnc_compiler::eval::eval;
+use nnc_compiler::graph::{DType, DataValue, Field, InputKind, Model, Phase, SlotKind, Type};
+use nnc_compiler::ops::{Precision, Tensor};
+use nnc_grammar::Sources;
+use safetensors::SafeTensors;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn library_agrees_with_pytorch() {
+    let Some(recordings) = std::env::var_os("NNC_REFERENCE").map(PathBuf::from) else {
+        eprintln!("skipped: NNC_REFERENCE names no folder of reference runs");
+        return;
+    };
+    let programs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference"));
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(programs).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let case = Case::read(&recordings, path);
+        let faults = if case.name.starts_with("loss_") { case.check_loss() } else { case.check_training() };
+        wrong.extend(faults.into_iter().map(|fault| format!("{}: {fault}", case.name)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One recorded run and the program that is to repeat it.
+struct Case {
+    name: String,
+    program: String,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+    tolerances: BTreeMap<String, f64>,
+}
+
+/// Slots by handle.
+type Slots = Vec<Tensor>;
+
+impl Case {
+    fn read(recordings: &Path, program: &Path) -> Case {
+        let name = program.file_stem().unwrap().to_str().unwrap().to_owned();
+        let bytes = std::fs::read(recordings.join(format!("{name}.safetensors"))).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = file.tensors().into_iter().map(|(name, view)| {
+            let numbers = match view.dtype() {
+                safetensors::Dtype::F32 => {
+                    let numbers = view.data().chunks_exact(4);
+                    numbers.map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
+                }
+                _ => {
+                    let numbers = view.data().chunks_exact(8);
+                    numbers.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
+                }
+            };
+            (name, (view.shape().to_vec(), numbers))
+        });
+        let text = std::fs::read_to_string(recordings.join(format!("{name}.json"))).unwrap();
+        let description: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let tolerances = description["tensors"].as_object().unwrap().iter();
+        Case {
+            program: std::fs::read_to_string(program).unwrap(),
+            tensors: tensors.collect(),
+            tolerances: tolerances
+                .filter_map(|(name, tensor)| Some((name.clone(), tensor["tolerance"].as_f64()?)))
+                .collect(),
+            name,
+        }
+    }
+
+    /// Trains as many steps as were recorded.
+    fn check_training(&self) -> Vec<String> {
+        let model = self.compile();
+        let train = differentiate(&model.steps[&Phase::Train]);
+        let mut slots = self.slots(&model, "param.", "state.");
+        let mut faults = Vec::new();
+        for step in 0.. {
+            if !self.tensors.contains_key(&format!("loss{step}")) {
+                break;
+            }
+            let inputs: Vec<Tensor> = train
+                .inputs
+                .iter()
+                .map(|input| self.input(&input.kind, &input.ty, step, None))
+                .collect();
+            let results = eval(&train, &inputs, &slots, Precision::F64);
+            faults.extend(self.compare(&format!("loss{step}"), &results.outputs[0].1.elements));
+            for (slot, next) in results.updates {
+                slots[slot.index()] = next;
+            }
+        }
+        let expected = self.slots(&model, "final.", "final_state.");
+        for (slot, (found, expected)) in model.slots.iter().zip(slots.iter().zip(&expected)) {
+            if matches!(slot.kind, SlotKind::Param | SlotKind::State) {
+                let tolerance = self.slot_tolerance(&slot.path);
+                let far = distance(&found.elements, &expected.elements);
+                if far > tolerance {
+                    faults.push(format!("final {} is off by {far:e}, more than {tolerance:e}", slot.path));
+                }
+            }
+        }
+        faults
+    }
+
+    /// Row by row: the loss, and its gradient by what is added to the input.
+    fn check_loss(&self) -> Vec<String> {
+        let model = self.compile();
+        let train = differentiate(&model.steps[&Phase::Train]);
+        let rows = self.tensors["batch0.input"].0[0];
+        let mut loss = 0.0;
+        let mut gradient = Vec::new();
+        for row in 0..rows {
+            let slots: Slots = model.slots.iter().map(|slot| zeros(&slot.ty)).collect();
+            let inputs: Vec<Tensor> = train
+                .inputs
+                .iter()
+                .map(|input| self.input(&input.kind, &input.ty, 0, Some(row)))
+                .collect();
+            let results = eval(&train, &inputs, &slots, Precision::F64);
+            loss += results.outputs[0].1.elements[0] / rows as f64;
+            let by = results.updates.iter().find(|(slot, _)| model.slots[slot.index()].kind == SlotKind::Param);
+            gradient.extend(by.unwrap().1.elements.iter().map(|moved| -moved / rows as f64));
+        }
+        let mut faults = self.compare("loss0", &[loss]);
+        faults.extend(self.compare("grad0.input", &gradient));
+        faults
+    }
+
+    fn compile(&self) -> Model {
+        let mut sources = Sources::default();
+        let prelude = prelude(&mut sources);
+        let file = sources.add(format!("{}.nn", self.name), &self.program);
+        let (main, diagnostics) = nnc_grammar::parse(file, &self.program);
+        assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", self.name);
+        let request = Request { main: &main, file, prelude: &prelude, overrides: &[], batch: None, catalog: self };
+        let (model, diagnostics) = elaborate(&sources, &request);
+        assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", self.name);
+        model.unwrap()
+    }
+
+    /// A field of a batch, or one row of it; or the number of the step.
+    fn input(&self, kind: &InputKind, ty: &Type, step: usize, row: Option<usize>) -> Tensor {
+        let elements = match kind {
+            InputKind::Field(field) => {
+                let (shape, numbers) = &self.tensors[&format!("batch{step}.{field}")];
+                let size: usize = shape[1..].iter().product();
+                match row {
+                    Some(row) => numbers[row * size..(row + 1) * size].to_vec(),
+                    None => numbers.clone(),
+                }
+            }
+            InputKind::Step => vec![(step + 1) as f64],
+            other => panic!("{}: no {other:?} was recorded", self.name),
+        };
+        Tensor { ty: ty.clone(), elements }
+    }
+
+    /// The recorded weights and states; zeros for what PyTorch starts at zero.
+    fn slots(&self, model: &Model, weights: &str, states: &str) -> Slots {
+        model
+            .slots
+            .iter()
+            .map(|slot| {
+                let prefix = match slot.kind {
+                    SlotKind::Param => weights,
+                    SlotKind::State => states,
+                    SlotKind::Optimizer | SlotKind::Total => return zeros(&slot.ty),
+                };
+                let (shape, numbers) = &self.tensors[&format!("{prefix}{}", torch_name(&slot.path))];
+                Tensor { ty: slot.ty.clone(), elements: our_layout(shape, numbers) }
+            })
+            .collect()
+    }
+
+    fn slot_tolerance(&self, path: &str) -> f64 {
+        let name = torch_name(path);
+        let weight = self.tolerances.get(&format!("final.{name}"));
+        *weight.or(self.tolerances.get(&format!("final_state.{name}"))).unwrap()
+    }
+
+    fn compare(&self, name: &str, found: &[f64]) -> Vec<String> {
+        let far = distance(found, &self.tensors[name].1);
+        let tolerance = self.tolerances[name];
+        let fault = format!("{name} is off by {far:e}, more than {tolerance:e}");
+        if far <= tolerance { Vec::new() } else { vec![fault] }
+    }
+}
+
+/// `model/block1/conv1/w` is `block1.conv1.weight` there.
+fn torch_name(path: &str) -> String {
+    let (owner, own) = path.strip_prefix("model/").unwrap().rsplit_once('/').unwrap();
+    let own = match own {
+        "w" | "scale" => "weight",
+        "b" | "shift" => "bias",
+        other => other,
+    };
+    format!("{}.{own}", owner.replace('/', "."))
+}
+
+/// PyTorch keeps `[out, in]` and `[out, in, h, w]`, we `[in, out]` and `[h, w, in, out]`.
+fn our_layout(shape: &[usize], numbers: &[f64]) -> Vec<f64> {
+    let (out, into) = match shape {
+        [out, into, ..] => (*out, *into),
+        _ => return numbers.to_vec(),
+    };
+    let field: usize = shape[2..].iter().product();
+    let mut ours = Vec::with_capacity(numbers.len());
+    for k in 0..field {
+        for i in 0..into {
+            ours.extend((0..out).map(|o| numbers[(o * into + i) * field + k]));
+        }
+    }
+    ours
+}
+
+fn zeros(ty: &Type) -> Tensor {
+    Tensor { ty: ty.clone(), elements: vec![0.0; ty.elements()] }
+}
+
+/// The greatest difference; infinite where lengths differ or a number is none.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    if a.len() != b.len() {
+        return f64::INFINITY;
+    }
+    let far = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    far.fold(0.0, |worst, d| if d.is_nan() { f64::INFINITY } else { worst.max(d) })
+}
+
+impl Catalog for Case {
+    fn signatures(&self) -> &[Signature] {
+        static SIGNATURES: std::sync::OnceLock<Vec<Signature>> = std::sync::OnceLock::new();
+        SIGNATURES.get_or_init(|| {
+            vec![Signature {
+                name: "reference".to_owned(),
+                role: Role::Source,
+                parameters: vec![DataParameter {
+                    name: "classes".to_owned(),
+                    ty: DataType::Int,
+                    default: Some(DataValue::Int(1)),
+                }],
+                doc: "The batches of a recorded run.".to_owned(),
+            }]
+        })
+    }
+
+    fn fields(&self, _: &str, arguments: &[(String, DataValue)]) -> Result<Vec<Field>, String> {
+        let DataValue::Int(classes) = arguments[0].1 else {
+            return Err("classes".to_owned());
+        };
+        let fields = self.tensors.iter().filter_map(|(name, (shape, _))| {
+            let name = name.strip_prefix("batch0.")?;
+            let counts = classes > 1 && (name == "label" || name == "target");
+            Some(Field {
+                name: name.to_owned(),
+                shape: shape[1..].to_vec(),
+                dtype: if counts { DType::I32 } else { DType::F32 },
+                classes: counts.then_some(classes as usize),
+            })
+        });
+        Ok(fields.collect())
+    }
+}

@@ -1,0 +1,111 @@
+//! A catalogue of data sources that hold no data, and a short way to elaborate.
+
+use nnc_compiler::elaborate::{
+    Catalog, DataParameter, DataType, Override, Request, Role, Signature, elaborate, prelude,
+};
+use nnc_compiler::graph::{DType, DataValue, Field, Model};
+use nnc_grammar::{Diagnostic, Sources};
+
+/// The sources that the models of the repository use.
+pub struct TestCatalog(Vec<Signature>);
+
+impl TestCatalog {
+    pub fn new() -> TestCatalog {
+        let signature = |name: &str, role, parameters| Signature {
+            name: name.to_owned(),
+            role,
+            parameters,
+            doc: format!("{name} without data."),
+        };
+        let parameter = |name: &str, ty, default| DataParameter {
+            name: name.to_owned(),
+            ty,
+            default,
+        };
+        TestCatalog(vec![
+            signature("mnist", Role::Source, vec![]),
+            signature("digits", Role::Source, vec![]),
+            signature("cifar10", Role::Source, vec![]),
+            signature(
+                "linear",
+                Role::Source,
+                vec![
+                    parameter("features", DataType::Int, None),
+                    parameter("noise", DataType::Float, Some(DataValue::Float(0.1))),
+                    parameter("samples", DataType::Int, Some(DataValue::Int(1000))),
+                ],
+            ),
+            signature(
+                "split",
+                Role::Step,
+                vec![parameter("valid", DataType::Float, None)],
+            ),
+        ])
+    }
+}
+
+impl Catalog for TestCatalog {
+    fn signatures(&self) -> &[Signature] {
+        &self.0
+    }
+
+    fn fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Result<Vec<Field>, String> {
+        let numbers = |name: &str, shape: &[usize]| Field {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+            classes: None,
+        };
+        let label = Field {
+            name: "label".to_owned(),
+            shape: Vec::new(),
+            dtype: DType::I32,
+            classes: Some(10),
+        };
+        match source {
+            "mnist" | "digits" => Ok(vec![numbers("image", &[1, 28, 28]), label]),
+            "cifar10" => Ok(vec![numbers("image", &[3, 32, 32]), label]),
+            "linear" => match arguments[0].1 {
+                DataValue::Int(n) if n > 0 => {
+                    Ok(vec![numbers("x", &[n as usize]), numbers("y", &[])])
+                }
+                _ => Err("`features` must be at least 1".to_owned()),
+            },
+            other => panic!("no source {other}"),
+        }
+    }
+}
+
+/// Elaborates a text; the messages come rendered.
+pub fn compile(
+    name: &str,
+    text: &str,
+    sets: &[(&str, &str)],
+) -> (Option<Model>, Vec<Diagnostic>, Sources) {
+    let mut sources = Sources::default();
+    let prelude = prelude(&mut sources);
+    let file = sources.add(name, text);
+    let overrides: Vec<Override> = sets
+        .iter()
+        .map(|(name, value)| Override::new(&mut sources, name, value))
+        .collect();
+    let (main, mut diagnostics) = nnc_grammar::parse(file, text);
+    if !diagnostics.is_empty() {
+        return (None, diagnostics, sources);
+    }
+    let request = Request {
+        main: &main,
+        file,
+        prelude: &prelude,
+        overrides: &overrides,
+        batch: None,
+        catalog: &TestCatalog::new(),
+    };
+    let (model, found) = elaborate(&sources, &request);
+    diagnostics.extend(found);
+    (model, diagnostics, sources)
+}

@@ -1,0 +1,214 @@
+//! What can stand in a model's `data = ...`: one table of sources, one of steps.
+
+use super::{Call, Field, cifar10, digits, linear, mnist};
+use crate::error::{Error, Result};
+
+/// A data source or a loader step, for the compiler's checks and for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature {
+    /// What it is called.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// In order.
+    pub parameters: &'static [Parameter],
+}
+
+/// A parameter of a source or step.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: ParameterKind,
+    /// Its default as it would be written; `None`: must be given.
+    pub default: Option<&'static str>,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// What a parameter takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParameterKind {
+    /// A whole number.
+    Int,
+    /// A number.
+    Float,
+    /// A number or a list of them.
+    Floats,
+    /// True or false.
+    Bool,
+}
+
+const fn optional(
+    name: &'static str,
+    kind: ParameterKind,
+    default: &'static str,
+    doc: &'static str,
+) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        default: Some(default),
+        doc,
+    }
+}
+
+const fn required(name: &'static str, kind: ParameterKind, doc: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind,
+        default: None,
+        doc,
+    }
+}
+
+use ParameterKind::{Bool, Float, Floats, Int};
+
+/// Where samples come from.
+pub const SOURCES: &[Signature] = &[
+    Signature {
+        name: "mnist",
+        doc: "Handwritten digits, 60,000 + 10,000 images of 28 x 28. Fields: image [1, 28, 28], label class(10).",
+        parameters: &[],
+    },
+    Signature {
+        name: "digits",
+        doc: "Synthetic digits, drawn as distorted strokes. Fields: image [1, 28, 28], label class(10).",
+        parameters: &[
+            optional("train", Int, "12000", "training samples"),
+            optional("test", Int, "2000", "test samples"),
+            optional("seed", Int, "0", "another seed, other digits"),
+        ],
+    },
+    Signature {
+        name: "linear",
+        doc: "A random linear function with noise. Fields: x [features], y [].",
+        parameters: &[
+            optional("features", Int, "1", "how many numbers x has"),
+            optional(
+                "noise",
+                Float,
+                "0.1",
+                "standard deviation of what is added to y",
+            ),
+            optional(
+                "samples",
+                Int,
+                "1000",
+                "training samples; a quarter as many for the test",
+            ),
+            optional("seed", Int, "0", "another seed, another function"),
+        ],
+    },
+    Signature {
+        name: "cifar10",
+        doc: "Photographs of ten kinds, 50,000 + 10,000 of 32 x 32. Fields: image [3, 32, 32], label class(10).",
+        parameters: &[],
+    },
+];
+
+/// What may follow a source, by `|>`.
+pub const STEPS: &[Signature] = &[
+    Signature {
+        name: "normalize",
+        doc: "Makes the first field (x - mean) / std, one number for all or one per leading index.",
+        parameters: &[
+            required("mean", Floats, "to be subtracted"),
+            required("std", Floats, "to be divided by"),
+        ],
+    },
+    Signature {
+        name: "split",
+        doc: "Cuts a validation split from the training samples, chosen by the run's seed.",
+        parameters: &[required(
+            "valid",
+            Float,
+            "its fraction of the training samples",
+        )],
+    },
+    Signature {
+        name: "shuffle",
+        doc: "Whether each epoch visits the training samples in an order of its own.",
+        parameters: &[optional(
+            "on",
+            Bool,
+            "true",
+            "`false` keeps the order of the source",
+        )],
+    },
+    Signature {
+        name: "take",
+        doc: "Keeps the first samples of every split.",
+        parameters: &[required("n", Int, "at most so many")],
+    },
+];
+
+/// The fields of a source's samples.
+pub fn fields(source: &Call) -> Result<Vec<Field>> {
+    known(source, SOURCES, "data source")?;
+    match source.name.as_str() {
+        "mnist" => Ok(mnist::fields()),
+        "digits" => Ok(digits::fields()),
+        "linear" => linear::fields(source),
+        "cifar10" => Ok(cifar10::fields()),
+        other => unreachable!("`{other}` is in the catalogue"),
+    }
+}
+
+/// Sees that a pipeline calls what there is, with arguments that there are.
+pub(super) fn check(pipeline: &[Call]) -> Result<(&Call, &[Call])> {
+    let Some((source, steps)) = pipeline.split_first() else {
+        return Err(Error::NoData("the model names no data source".into()));
+    };
+    known(source, SOURCES, "data source")?;
+    for step in steps {
+        known(step, STEPS, "loader step")?;
+    }
+    Ok((source, steps))
+}
+
+fn known(call: &Call, table: &[Signature], what: &str) -> Result<()> {
+    let Some(signature) = table.iter().find(|entry| entry.name == call.name) else {
+        let names: Vec<&str> = table.iter().map(|entry| entry.name).collect();
+        return Err(call.fault(format!("no such {what}; there are: {}", names.join(", "))));
+    };
+    for (name, _) in &call.arguments {
+        if !signature.parameters.iter().any(|p| p.name == name) {
+            return Err(call.fault(format!("`{}` takes no `{name}`", call.name)));
+        }
+    }
+    for parameter in signature.parameters {
+        if parameter.default.is_none() && call.argument(parameter.name).is_none() {
+            return Err(call.fault(format!("`{}` is missing", parameter.name)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Value;
+    use super::*;
+
+    #[test]
+    fn every_source_has_fields() {
+        for source in SOURCES {
+            let fields = fields(&Call::new(source.name)).unwrap();
+            assert_eq!(fields.len(), 2, "{}", source.name);
+            assert!(source.doc.contains(&fields[0].name) && source.doc.contains(&fields[1].name));
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        let message = |call: Call| fields(&call).unwrap_err().to_string();
+        assert!(message(Call::new("mnits")).contains("no such data source; there are: mnist, "));
+        let call = Call::new("digits").with("size", Value::Int(3));
+        assert_eq!(message(call), "`digits(size: 3)`: `digits` takes no `size`");
+        let pipeline = [Call::new("mnist"), Call::new("split")];
+        let message = check(&pipeline).unwrap_err().to_string();
+        assert_eq!(message, "`split()`: `valid` is missing");
+    }
+}

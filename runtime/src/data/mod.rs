@@ -1,0 +1,128 @@
+//! Data sets: where samples come from, how they lie in memory, and how a batch of
+//! them gets into a program's inputs.
+
+mod call;
+mod catalogue;
+mod pipeline;
+mod samples;
+mod find;
+mod download;
+mod mnist;
+mod idx;
+mod cifar10;
+mod digits;
+mod linear;
+
+pub use call::{Call, Value};
+pub use catalogue::{Parameter, ParameterKind, SOURCES, STEPS, Signature, fields};
+pub use download::Progress;
+pub use pipeline::{Affine, affine};
+pub use samples::{Column, Split, Values};
+
+use crate::error::Result;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A field of a sample, as a program's input wants it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// `image`, `label`.
+    pub name: String,
+    /// Shape of one sample.
+    pub shape: Vec<usize>,
+    /// `Some(n)`: integers below `n`; `None`: real numbers.
+    pub classes: Option<usize>,
+}
+
+/// A loaded data set after its pipeline.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What to learn from.
+    pub train: Split,
+    /// Cut from the training samples, if the pipeline asks for it.
+    pub valid: Option<Split>,
+    /// What to judge by.
+    pub test: Split,
+    /// Whether every epoch has an order of its own.
+    pub shuffle: bool,
+    /// Where the samples came from.
+    pub provenance: Provenance,
+}
+
+/// Where the samples of a data set came from; belongs into every record of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Provenance {
+    /// Files on this machine.
+    Files(PathBuf),
+    /// Files just downloaded.
+    Downloaded {
+        /// The address they came from.
+        from: String,
+        /// Where they are now.
+        to: PathBuf,
+    },
+    /// Generated, as the model asks.
+    Generated(String),
+    /// Generated in place of real data that could not be had: results say nothing
+    /// about the data set that the model names.
+    Substitute {
+        /// `mnist`
+        wanted: String,
+        /// `12000 + 2000 synthetic digits`
+        used: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Provenance {
+    /// Whether the samples are not those that the model names.
+    pub fn is_substitute(&self) -> bool {
+        matches!(self, Provenance::Substitute { .. })
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Provenance::Files(path) => write!(f, "{}", path.display()),
+            Provenance::Downloaded { from, to } => {
+                write!(f, "{} (downloaded from {from})", to.display())
+            }
+            Provenance::Generated(what) => write!(f, "{what}"),
+            Provenance::Substitute {
+                wanted,
+                used,
+                reason,
+            } => write!(f, "{used}, NOT {wanted} ({reason})"),
+        }
+    }
+}
+
+/// How to find or make data.
+pub struct Request<'a> {
+    /// Where the user says that the files are.
+    pub directory: Option<PathBuf>,
+    /// Never use the network.
+    pub offline: bool,
+    /// The run's seed: decides which samples become the validation split.
+    pub seed: u64,
+    /// Told of downloads.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// Loads what a pipeline describes: its first call is the source, the others are steps.
+pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
+    let (source, steps) = catalogue::check(pipeline)?;
+    let dataset = match source.name.as_str() {
+        "mnist" => mnist::load(request)?,
+        "digits" => digits::load(source)?,
+        "linear" => linear::load(source)?,
+        "cifar10" => cifar10::load(request)?,
+        other => unreachable!("`{other}` is in the catalogue"),
+    };
+    pipeline::apply(dataset, steps, request.seed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Samples in memory, and the gathering of batches.
+
+use super::{Affine, Field};
+use crate::error::{Error, Result};
+use crate::program::{Element, InputBinding, InputKind, Program};
+use crate::rng::{self, Stream};
+use crate::workspace::Rows;
+use std::sync::Arc;
+
+/// One field of all samples.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// What it is.
+    pub field: Field,
+    /// One sample after the other, each row-major.
+    pub values: Values,
+}
+
+/// Values of a column, as small as they come; converted when a batch is gathered.
+/// Splits of one data set share them.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Real numbers `byte * scale + offset`: images.
+    Bytes(Arc<Vec<u8>>, Affine),
+    /// Real numbers `float * scale + offset`.
+    Floats(Arc<Vec<f32>>, Affine),
+    /// Classes.
+    Classes(Arc<Vec<i32>>),
+}
+
+/// Some of the samples of a data set.
+#[derive(Clone, Debug)]
+pub struct Split {
+    columns: Vec<Column>,
+    /// Positions of its samples in the columns.
+    members: Arc<[u32]>,
+}
+
+impl Split {
+    /// All samples of some columns of equal length.
+    pub fn new(columns: Vec<Column>) -> Split {
+        let count = columns.first().map_or(0, Column::samples);
+        assert!(columns.iter().all(|column| column.samples() == count));
+        assert!(
+            u32::try_from(count).is_ok(),
+            "more samples than can be numbered"
+        );
+        Split {
+            columns,
+            members: (0..count as u32).collect(),
+        }
+    }
+
+    /// How many samples.
+    pub fn samples(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Its fields with their values.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The samples in the order of the source.
+    pub fn in_order(&self) -> Vec<u32> {
+        self.members.to_vec()
+    }
+
+    /// The samples in the order of one epoch.
+    pub fn shuffled(&self, seed: u64, epoch: u64) -> Vec<u32> {
+        let order = rng::permutation(seed, Stream::Shuffle, epoch, self.members.len() as u32);
+        order.iter().map(|&i| self.members[i as usize]).collect()
+    }
+
+    /// Those of the samples at `positions` within this split.
+    pub(super) fn subset(&self, positions: &[u32]) -> Split {
+        Split {
+            columns: self.columns.clone(),
+            members: positions
+                .iter()
+                .map(|&i| self.members[i as usize])
+                .collect(),
+        }
+    }
+
+    pub(super) fn columns_mut(&mut self) -> &mut [Column] {
+        &mut self.columns
+    }
+
+    /// Whether a program's fields are those of the samples.
+    pub fn check(&self, program: &Program) -> Result<()> {
+        for input in &program.inputs {
+            if let InputKind::Field(name) = &input.kind {
+                self.column(name)
+                    .ok_or_else(|| format!("there is no field `{name}`"))
+                    .and_then(|column| column.check(input))
+                    .map_err(Error::DataMismatch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills some rows of a step with the samples of `batch`, which come from
+    /// [`Split::in_order`] or [`Split::shuffled`]. The program passed [`Split::check`].
+    pub fn gather(&self, batch: &[u32], rows: &mut Rows<'_>) {
+        let batch = &batch[rows.samples()];
+        for input in 0..rows.inputs().len() {
+            let InputKind::Field(name) = &rows.inputs()[input].kind else {
+                continue;
+            };
+            let Some(column) = self.column(name) else {
+                unreachable!("`check` passed");
+            };
+            match &column.values {
+                Values::Classes(all) => {
+                    column.copy(all, batch, rows.field(input), |from, to| {
+                        to.copy_from_slice(from);
+                    });
+                }
+                Values::Bytes(all, affine) => {
+                    column.copy(all, batch, rows.field(input), |from, to| {
+                        affine.bytes(from, to);
+                    });
+                }
+                Values::Floats(all, affine) => {
+                    column.copy(all, batch, rows.field(input), |from, to| {
+                        affine.floats(from, to);
+                    });
+                }
+            }
+        }
+    }
+
+    fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.field.name == name)
+    }
+}
+
+impl Column {
+    fn elements(&self) -> usize {
+        self.field.shape.iter().product()
+    }
+
+    fn samples(&self) -> usize {
+        let values = match &self.values {
+            Values::Bytes(values, _) => values.len(),
+            Values::Floats(values, _) => values.len(),
+            Values::Classes(values) => values.len(),
+        };
+        values / self.elements()
+    }
+
+    fn copy<T: Copy, U>(
+        &self,
+        all: &[T],
+        batch: &[u32],
+        out: &mut [U],
+        convert: impl Fn(&[T], &mut [U]),
+    ) {
+        let size = self.elements();
+        let source = |sample: &u32| &all[*sample as usize * size..][..size];
+        let group = (GROUP_BYTES / (size * size_of::<T>())).max(1);
+        for (to, batch) in out.chunks_mut(group * size).zip(batch.chunks(group)) {
+            for sample in batch {
+                touch(source(sample));
+            }
+            for (to, sample) in to.chunks_exact_mut(size).zip(batch) {
+                convert(source(sample), to);
+            }
+        }
+    }
+
+    fn check(&self, input: &InputBinding) -> Result<(), String> {
+        let element = match self.values {
+            Values::Classes(_) => Element::I32,
+            Values::Bytes(..) | Values::Floats(..) => Element::F32,
+        };
+        let field = &self.field;
+        if input.shape[1..] == field.shape && input.element == element {
+            return Ok(());
+        }
+        Err(format!(
+            "field `{}` is {element:?} {:?}, the program reads {:?} {:?}",
+            field.name,
+            field.shape,
+            input.element,
+            &input.shape[1..]
+        ))
+    }
+}
+
+/// So much of a batch is fetched ahead of its conversion: it fits the nearest cache.
+const GROUP_BYTES: usize = 24 << 10;
+
+/// Reads one byte of each cache line. Samples lie all over memory, so that waiting for
+/// one line after the other would take most of a batch's time; these reads overlap.
+fn touch<T: Copy>(values: &[T]) {
+    const LINE: usize = 64;
+    let per_line = (LINE / size_of::<T>()).max(1);
+    for value in values.iter().step_by(per_line) {
+        // Keeps the read, orders nothing.
+        std::hint::black_box(*value);
+    }
+}

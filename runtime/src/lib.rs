@@ -1,0 +1,18 @@
+//! What runs a compiled network: memory, threads, data, the training loop, checkpoints.
+
+pub mod program;
+
+pub mod error;
+pub mod files;
+pub mod memory;
+pub mod pool;
+pub mod workspace;
+pub mod machine;
+pub mod rng;
+pub mod data;
+pub mod checkpoint;
+pub mod train;
+
+pub use error::{Bytes, Error, Result};
+pub use machine::{Machine, Session};
+pub use workspace::{Handle, Rows, Workspace};

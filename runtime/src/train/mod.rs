@@ -1,0 +1,391 @@
+//! The training loop: initial values, epochs of shuffled batches, validation after
+//! each, a test at the end, with weights and records on the way.
+
+mod observer;
+mod passes;
+mod records;
+
+pub use observer::{Event, Measures, Observer, SplitName};
+
+use crate::checkpoint::{self, Position};
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::program::{Program, SlotKind, SlotTable};
+use passes::{Limits, Pass, Runner};
+use records::Records;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What a program is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Phase {
+    /// Fills every slot with its initial value.
+    Init,
+    /// One optimiser step; adds to the totals. Output: `loss`.
+    Train,
+    /// The forward pass; adds to the totals. Output: `loss`.
+    Eval,
+    /// The metrics from the totals. Outputs: `loss` and each metric.
+    Metrics,
+    /// The net's result for given samples.
+    Predict,
+}
+
+/// Whoever compiles: a model's programs by phase and batch size.
+pub trait Programs: Sync {
+    /// The slots that all of them share.
+    fn slots(&self) -> &SlotTable;
+
+    /// The program for a batch of this size; asked once each. `Init` and `Metrics` do
+    /// not depend on it.
+    fn program(&self, phase: Phase, batch: usize) -> Result<Arc<Program>>;
+}
+
+/// How to train.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// Samples per step.
+    pub batch: usize,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Stop after so many optimiser steps. Schedules still see the whole run's
+    /// number of steps, so that a run can be resumed.
+    pub steps: Option<u64>,
+    /// Decides everything random.
+    pub seed: u64,
+    /// 0: one per processor.
+    pub threads: usize,
+    /// Where weights, checkpoints and records go; it exists. `None`: nowhere.
+    pub directory: Option<PathBuf>,
+    /// What the slots hold at first.
+    pub start: Start,
+    /// When it becomes true, the run ends after the current step.
+    pub stop: &'a AtomicBool,
+}
+
+/// What the slots hold at first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// What the model's initialisers say.
+    Fresh,
+    /// Parameters and states from a file of weights, all else from the initialisers.
+    Weights(PathBuf),
+    /// Everything from the checkpoint of a run of the same model, data, seed and batch:
+    /// training goes on as if it had never stopped.
+    Resume(PathBuf),
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Epochs completed.
+    pub epochs: usize,
+    /// Optimiser steps made.
+    pub step: u64,
+    /// On the test split; `None` when interrupted.
+    pub test: Option<Measures>,
+    /// Where the weights are.
+    pub weights: Option<PathBuf>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// All epochs are done.
+    Finished,
+    /// The limit of steps was reached.
+    StepLimit,
+    /// The stop flag was set.
+    Interrupted,
+}
+
+/// File names within a run's directory.
+pub const WEIGHTS: &str = "weights.safetensors";
+/// All slots and the position, for resuming.
+pub const CHECKPOINT: &str = "resume.safetensors";
+/// One object a line.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Trains from initial values, or from where the checkpoint stands.
+pub fn train(
+    programs: &dyn Programs,
+    data: &Dataset,
+    plan: &Plan<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let mut run = Run::begin(programs, data, plan, observer)?;
+    while run.position.epochs < plan.epochs && !run.limits().reached(run.position.step) {
+        run.epoch()?;
+    }
+    run.end()
+}
+
+/// Evaluates saved weights on a split; `None` when stopped on the way.
+pub fn evaluate(
+    programs: &dyn Programs,
+    samples: &Split,
+    weights: &Path,
+    plan: &Plan<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Option<Measures>> {
+    let mut runner = Runner::new(programs, plan.threads)?;
+    checkpoint::load_weights(&mut runner.machine, weights)?;
+    let pass = Pass {
+        split: SplitName::Test,
+        samples,
+        batch: plan.batch,
+        seed: plan.seed,
+        epoch: 1,
+        total_steps: 1,
+    };
+    judge(&mut runner, pass, 0, plan.stop, observer)
+}
+
+struct Run<'a> {
+    runner: Runner<'a>,
+    data: &'a Dataset,
+    plan: &'a Plan<'a>,
+    position: Position,
+    saved: bool,
+    watchers: Watchers<'a>,
+}
+
+impl<'a> Run<'a> {
+    fn begin(
+        programs: &'a dyn Programs,
+        data: &'a Dataset,
+        plan: &'a Plan<'a>,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Run<'a>> {
+        let start = Position {
+            seed: plan.seed,
+            batch: plan.batch,
+            samples: data.train.samples(),
+            ..Position::default()
+        };
+        let mut runner = Runner::new(programs, plan.threads)?;
+        let position = match &plan.start {
+            Start::Fresh => {
+                runner.initialize(plan.seed, plan.batch)?;
+                start
+            }
+            Start::Weights(path) => {
+                runner.initialize(plan.seed, plan.batch)?;
+                checkpoint::load_weights(&mut runner.machine, path)?;
+                start
+            }
+            Start::Resume(path) => {
+                let position = checkpoint::load_checkpoint(&mut runner.machine, path)?;
+                check_resumed(path, &position, &start)?;
+                position
+            }
+        };
+        let resumed = matches!(plan.start, Start::Resume(_)).then_some(&position);
+        let substitute = data.provenance.is_substitute();
+        let substitute = substitute.then(|| data.provenance.to_string());
+        let records = match &plan.directory {
+            None => None,
+            Some(dir) => Some(Records::open(&dir.join(METRICS), resumed, substitute)?),
+        };
+        Ok(Run {
+            runner,
+            data,
+            plan,
+            position,
+            saved: false,
+            watchers: Watchers { records, observer },
+        })
+    }
+
+    /// What is left of the current epoch, then validation.
+    fn epoch(&mut self) -> Result<()> {
+        let pass = self.pass(SplitName::Train, &self.data.train);
+        let done = self.position.steps_into_epoch;
+        if done == 0 {
+            self.runner.machine.zero(SlotKind::Total);
+        }
+        let order = match self.data.shuffle {
+            true => self.data.train.shuffled(self.plan.seed, pass.epoch as u64),
+            false => self.data.train.in_order(),
+        };
+        let steps = self.steps_per_epoch();
+        self.watchers.notice(&Event::PassBegan {
+            split: pass.split,
+            epoch: pass.epoch,
+            steps,
+            done,
+        })?;
+        let clock = Instant::now();
+        let before = self.position.step;
+        let rest = &order[(done * pass.batch).min(order.len())..];
+        let limits = self.limits();
+        let step = self
+            .runner
+            .train(pass, rest, before, limits, &mut self.watchers)?;
+        let now_done = done + (step - before) as usize;
+        self.position.step = step;
+        self.position.steps_into_epoch = now_done;
+        let complete = now_done == steps;
+        if complete {
+            self.position.epochs += 1;
+            self.position.steps_into_epoch = 0;
+        }
+        self.save()?;
+        if !complete && self.plan.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let measures = self.runner.measures(pass.batch)?;
+        self.watchers.notice(&Event::PassEnded {
+            split: pass.split,
+            epoch: pass.epoch,
+            step,
+            measures: &measures,
+            samples: (now_done * pass.batch).min(order.len()),
+            elapsed: clock.elapsed(),
+        })?;
+        if let Some(valid) = &self.data.valid {
+            let pass = Pass {
+                split: SplitName::Valid,
+                samples: valid,
+                ..pass
+            };
+            judge(
+                &mut self.runner,
+                pass,
+                step,
+                self.plan.stop,
+                &mut self.watchers,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The test, unless somebody is in a hurry.
+    fn end(mut self) -> Result<Outcome> {
+        if !self.saved {
+            self.save()?;
+        }
+        let step = self.position.step;
+        let mut pass = self.pass(SplitName::Test, &self.data.test);
+        pass.epoch = self.position.epochs.max(1);
+        let stop = self.plan.stop;
+        let test = judge(&mut self.runner, pass, step, stop, &mut self.watchers)?;
+        let ending = if stop.load(Ordering::Relaxed) {
+            Ending::Interrupted
+        } else if self.position.epochs < self.plan.epochs {
+            Ending::StepLimit
+        } else {
+            Ending::Finished
+        };
+        Ok(Outcome {
+            ending,
+            epochs: self.position.epochs,
+            step,
+            test,
+            weights: self.plan.directory.as_ref().map(|d| d.join(WEIGHTS)),
+        })
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(directory) = &self.plan.directory else {
+            return Ok(());
+        };
+        let machine = &self.runner.machine;
+        let (weights, checkpoint) = (directory.join(WEIGHTS), directory.join(CHECKPOINT));
+        let remarks = format!("trained on {}", self.data.provenance);
+        checkpoint::save_weights(machine, &weights, &remarks)?;
+        checkpoint::save_checkpoint(machine, &checkpoint, &self.position)?;
+        self.saved = true;
+        self.watchers.notice(&Event::Saved { path: &weights })
+    }
+
+    fn pass(&self, split: SplitName, samples: &'a Split) -> Pass<'a> {
+        Pass {
+            split,
+            samples,
+            batch: self.plan.batch,
+            seed: self.plan.seed,
+            epoch: self.position.epochs + 1,
+            total_steps: self.plan.epochs as u64 * self.steps_per_epoch() as u64,
+        }
+    }
+
+    fn limits(&self) -> Limits<'a> {
+        Limits {
+            stop: self.plan.stop,
+            steps: self.plan.steps.unwrap_or(u64::MAX),
+        }
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.data.train.samples().div_ceil(self.plan.batch)
+    }
+}
+
+/// Evaluates and tells of it.
+fn judge(
+    runner: &mut Runner<'_>,
+    pass: Pass<'_>,
+    step: u64,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Option<Measures>> {
+    let clock = Instant::now();
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    observer.notice(&Event::PassBegan {
+        split: pass.split,
+        epoch: pass.epoch,
+        steps: pass.samples.samples().div_ceil(pass.batch),
+        done: 0,
+    })?;
+    let measures = runner.evaluate(pass, step, stop, observer)?;
+    if let Some(measures) = &measures {
+        observer.notice(&Event::PassEnded {
+            split: pass.split,
+            epoch: pass.epoch,
+            step,
+            measures,
+            samples: pass.samples.samples(),
+            elapsed: clock.elapsed(),
+        })?;
+    }
+    Ok(measures)
+}
+
+fn check_resumed(path: &Path, position: &Position, start: &Position) -> Result<()> {
+    let numbers = |p: &Position| [p.seed, p.batch as u64, p.samples as u64];
+    let names = ["seed", "batch", "number of training samples"];
+    for ((name, was), is) in names.iter().zip(numbers(position)).zip(numbers(start)) {
+        if was != is {
+            return Err(Error::BadCheckpoint {
+                path: path.to_path_buf(),
+                faults: vec![format!("its {name} is {was}, that of this run {is}")],
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The records, and whoever else watches.
+struct Watchers<'a> {
+    records: Option<Records>,
+    observer: &'a mut dyn Observer,
+}
+
+impl Observer for Watchers<'_> {
+    fn notice(&mut self, event: &Event<'_>) -> Result<()> {
+        if let Some(records) = &mut self.records {
+            records.notice(event)?;
+        }
+        self.observer.notice(event)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `metrics.jsonl`: one object a line.
+//!
+//! Every training step has a line `{"split":"train","epoch":1,"step":7,"loss":2.25}`.
+//! Every pass has a line with the metrics by their names and, unlike a step's,
+//! `samples`: how many it went over. Numbers are written so that they read back as the
+//! same bits; there are no times, so equal runs write equal files. When generated
+//! samples stand in for the data that the model names, every line says so in `data`.
+
+use super::observer::{Event, Measures, Observer, SplitName};
+use crate::checkpoint::Position;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use serde_json::{Map, Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes `metrics.jsonl`.
+#[derive(Debug)]
+pub(super) struct Records {
+    path: PathBuf,
+    file: BufWriter<File>,
+    substitute: Option<String>,
+}
+
+impl Records {
+    /// Starts a file, or goes on with that of the run that stood at `resumed`.
+    pub fn open(
+        path: &Path,
+        resumed: Option<&Position>,
+        substitute: Option<String>,
+    ) -> Result<Records> {
+        let kept = match resumed {
+            Some(position) if path.exists() => {
+                let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+                lines_up_to(&text, position)
+            }
+            _ => String::new(),
+        };
+        write_atomically(path, kept.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Records {
+            path: path.to_path_buf(),
+            file: BufWriter::new(file.map_err(Error::io("write", path))?),
+            substitute,
+        })
+    }
+
+    fn line(
+        &mut self,
+        split: SplitName,
+        epoch: usize,
+        step: u64,
+        rest: &Measures,
+        samples: Option<usize>,
+    ) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("split".into(), json!(split.to_string()));
+        line.insert("epoch".into(), json!(epoch));
+        line.insert("step".into(), json!(step));
+        // JSON has no NaN: it becomes null.
+        line.extend(
+            rest.iter()
+                .map(|(name, value)| (name.clone(), json!(value))),
+        );
+        if let Some(samples) = samples {
+            line.insert("samples".into(), json!(samples));
+        }
+        if let Some(substitute) = &self.substitute {
+            line.insert("data".into(), json!(substitute));
+        }
+        writeln!(self.file, "{}", Value::Object(line)).map_err(Error::io("write", &self.path))
+    }
+}
+
+impl Observer for Records {
+    fn notice(&mut self, event: &Event<'_>) -> Result<()> {
+        match *event {
+            Event::Step {
+                split: SplitName::Train,
+                epoch,
+                step,
+                loss,
+                ..
+            } => self.line(
+                SplitName::Train,
+                epoch,
+                step,
+                &vec![("loss".into(), loss)],
+                None,
+            ),
+            Event::PassEnded {
+                split,
+                epoch,
+                step,
+                measures,
+                samples,
+                ..
+            } => {
+                self.line(split, epoch, step, measures, Some(samples))?;
+                self.file.flush().map_err(Error::io("write", &self.path))
+            }
+            Event::Step { .. } | Event::PassBegan { .. } | Event::Saved { .. } => Ok(()),
+        }
+    }
+}
+
+/// What an interrupted run had written when it stood at `position`: without the steps
+/// after its last checkpoint, the pass that it had not completed, and its test.
+fn lines_up_to(text: &str, position: &Position) -> String {
+    let keep = |line: &&str| {
+        let Ok(line) = serde_json::from_str::<Value>(line) else {
+            return false;
+        };
+        let number = |key: &str| line.get(key).and_then(Value::as_u64);
+        let made = number("step").is_some_and(|step| step <= position.step);
+        let complete = number("epoch").is_some_and(|epoch| epoch <= position.epochs as u64);
+        made && (complete || line.get("samples").is_none()) && line["split"] != "test"
+    };
+    let lines = text.lines().filter(keep);
+    lines.flat_map(|line| [line, "\n"]).collect()
+}

@@ -1,0 +1,63 @@
+//! Generated samples in memory, gathered into batches as in training.
+
+use nnc_compiler::graph::Field;
+use nnc_runtime::data::{self, Affine, Column, Split, Values};
+use nnc_runtime::rng::{Random, Stream};
+use nnc_runtime::{Handle, Session};
+use std::sync::Arc;
+
+/// How many different batches: enough that none is still in the cache from the last time
+/// only when batches are large, as with real data.
+const BATCHES: usize = 8;
+
+/// Some batches of samples that mean nothing.
+pub struct Batches {
+    samples: Split,
+    order: Vec<u32>,
+    batch: usize,
+}
+
+impl Batches {
+    /// Real numbers in 0..1, classes below their number.
+    pub fn generate(fields: &[Field], batch: usize, seed: u64) -> Batches {
+        let count = batch * BATCHES;
+        let columns = fields.iter().enumerate();
+        let columns = columns.map(|(number, field)| column(field, count, seed, number as u64));
+        let samples = Split::new(columns.collect());
+        Batches {
+            order: samples.in_order(),
+            samples,
+            batch,
+        }
+    }
+
+    /// Runs one step on the batch of this number.
+    pub fn step(&self, session: &mut Session<'_>, program: Handle, number: usize) {
+        let start = number % BATCHES * self.batch;
+        let rows = &self.order[start..start + self.batch];
+        session.step_on(program, &|part| self.samples.gather(rows, part));
+    }
+}
+
+fn column(field: &Field, count: usize, seed: u64, number: u64) -> Column {
+    let elements = count * field.shape.iter().product::<usize>();
+    let mut random = Random::new(seed, Stream::Data, number);
+    let values = match field.classes {
+        Some(classes) => {
+            let draw = |_| random.below(classes as u32) as i32;
+            Values::Classes(Arc::new((0..elements).map(draw).collect()))
+        }
+        None => {
+            let draw = |_| random.uniform();
+            Values::Floats(Arc::new((0..elements).map(draw).collect()), Affine::identity())
+        }
+    };
+    Column {
+        field: data::Field {
+            name: field.name.clone(),
+            shape: field.shape.clone(),
+            classes: field.classes,
+        },
+        values,
+    }
+}

@@ -1,0 +1,34 @@
+//! `nnc eval`: saved weights on the test split.
+
+use crate::cli::EvalArgs;
+use crate::failure::Outcome;
+use crate::interrupt::stop_flag;
+use crate::model::{Compiler, Loaded};
+use crate::report::{Form, Progress, Report};
+use crate::run::load_data;
+use nnc_runtime::train::{self, Plan, Start};
+
+/// Evaluates saved weights.
+pub fn eval(args: &EvalArgs, report: Report) -> Outcome {
+    let loaded = Loaded::load(&args.model, &report)?;
+    let experiment = &loaded.model.experiment;
+    let seed = args.machine.seed.unwrap_or(experiment.seed);
+    let compiler = Compiler::new(&loaded, &args.machine)?;
+    let data = load_data(&loaded, &args.data, seed, &report)?;
+    let stop = stop_flag(|| {})?;
+    let plan = Plan {
+        batch: experiment.batch,
+        epochs: 1,
+        steps: None,
+        seed,
+        threads: compiler.threads(),
+        directory: None,
+        start: Start::Weights(args.weights.clone()),
+        stop: &stop,
+    };
+    let form = if args.json { Form::Json } else { Form::Answer };
+    // The measures are the result asked for, even with `--quiet`.
+    let mut progress = Progress::new(report, form, plan.epochs, &stop);
+    train::evaluate(&compiler, &data.test, &args.weights, &plan, &mut progress)?;
+    progress.finish()
+}

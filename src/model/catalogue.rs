@@ -1,0 +1,121 @@
+//! The runtime's data sources, as the compiler wants them described.
+
+use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, Signature};
+use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
+use nnc_runtime::data::{self, Call, ParameterKind, Value};
+
+/// All sources and loader steps of the runtime.
+pub struct Catalogue {
+    signatures: Vec<Signature>,
+}
+
+impl Catalogue {
+    /// Translates the runtime's tables.
+    pub fn new() -> Catalogue {
+        let of = |table: &[data::Signature], role| -> Vec<Signature> {
+            table.iter().map(|entry| signature(entry, role)).collect()
+        };
+        let mut signatures = of(data::SOURCES, Role::Source);
+        signatures.extend(of(data::STEPS, Role::Step));
+        Catalogue { signatures }
+    }
+}
+
+impl Catalog for Catalogue {
+    fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    fn fields(&self, source: &str, arguments: &[(String, DataValue)]) -> Result<Vec<Field>, String> {
+        let call = call(source, arguments);
+        let fields = data::fields(&call).map_err(|error| error.to_string())?;
+        Ok(fields.into_iter().map(field).collect())
+    }
+}
+
+/// A model's data pipeline, as the runtime runs it.
+pub fn calls(pipeline: &[DataStep]) -> Vec<Call> {
+    pipeline.iter().map(|step| call(&step.name, &step.arguments)).collect()
+}
+
+fn call(name: &str, arguments: &[(String, DataValue)]) -> Call {
+    let arguments = arguments.iter();
+    Call {
+        name: name.to_string(),
+        arguments: arguments.map(|(name, argument)| (name.clone(), value(argument))).collect(),
+    }
+}
+
+fn value(value_: &DataValue) -> Value {
+    match value_ {
+        DataValue::Int(number) => Value::Int(*number),
+        DataValue::Float(number) => Value::Float(*number),
+        DataValue::Bool(truth) => Value::Bool(*truth),
+        DataValue::String(text) => Value::String(text.clone()),
+        DataValue::List(values) => Value::List(values.iter().map(value).collect()),
+    }
+}
+
+fn field(field: data::Field) -> Field {
+    Field {
+        dtype: match field.classes {
+            Some(_) => DType::I32,
+            None => DType::F32,
+        },
+        name: field.name,
+        shape: field.shape,
+        classes: field.classes,
+    }
+}
+
+fn signature(entry: &data::Signature, role: Role) -> Signature {
+    Signature {
+        name: entry.name.to_string(),
+        role,
+        parameters: entry.parameters.iter().map(parameter).collect(),
+        doc: entry.doc.to_string(),
+    }
+}
+
+fn parameter(parameter: &data::Parameter) -> DataParameter {
+    DataParameter {
+        name: parameter.name.to_string(),
+        ty: match parameter.kind {
+            ParameterKind::Int => DataType::Int,
+            ParameterKind::Float => DataType::Float,
+            ParameterKind::Floats => DataType::Numbers,
+            ParameterKind::Bool => DataType::Bool,
+        },
+        default: parameter.default.map(|text| default(parameter.kind, text)),
+    }
+}
+
+/// A default as the runtime's table writes it.
+fn default(kind: ParameterKind, text: &str) -> DataValue {
+    let value = match kind {
+        ParameterKind::Int => text.parse().ok().map(DataValue::Int),
+        ParameterKind::Float | ParameterKind::Floats => text.parse().ok().map(DataValue::Float),
+        ParameterKind::Bool => text.parse().ok().map(DataValue::Bool),
+    };
+    match value {
+        Some(value) => value,
+        None => panic!("bug in `catalogue`: the default `{text}` is no {kind:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_of_the_runtime_translates() {
+        let catalogue = Catalogue::new();
+        assert_eq!(catalogue.signatures().len(), data::SOURCES.len() + data::STEPS.len());
+        for signature in catalogue.signatures() {
+            if signature.role == Role::Source {
+                let fields = catalogue.fields(&signature.name, &[]);
+                assert!(fields.is_ok_and(|fields| !fields.is_empty()), "{}", signature.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Programs on demand: by phase and batch size, compiled once each.
+
+use super::Loaded;
+use crate::cli::{IsaChoice, MachineArgs};
+use crate::failure::{Failure, Outcome};
+use nnc_compiler::graph::{self, flops};
+use nnc_compiler::target::{Isa, Target};
+use nnc_compiler::{Product, compile, slot_table};
+use nnc_runtime::Error;
+use nnc_runtime::program::{Program, SlotTable};
+use nnc_runtime::train::{Phase, Programs};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Compiles a model's programs when they are first asked for.
+pub struct Compiler<'a> {
+    loaded: &'a Loaded,
+    target: Target,
+    threads: usize,
+    slots: SlotTable,
+    compiled: Mutex<BTreeMap<(Phase, usize), Compiled>>,
+}
+
+/// A program and what the graph says of it.
+#[derive(Clone)]
+pub struct Compiled {
+    /// To be run.
+    pub program: Arc<Program>,
+    /// Two for each multiply-accumulate of its products, nothing for element-wise work.
+    pub flop: u64,
+}
+
+impl<'a> Compiler<'a> {
+    /// For this machine, as the command line wants it. To be made before anything else
+    /// runs in parallel, since it decides the number of threads for all of it.
+    pub fn new(loaded: &'a Loaded, machine: &MachineArgs) -> Outcome<Compiler<'a>> {
+        let threads = match machine.threads {
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        // Compilation is parallel too, and keeps to the same number of threads.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Failure::world("io", format!("cannot start {threads} threads: {error}")))?;
+        Ok(Compiler {
+            loaded,
+            target: target(machine.isa)?,
+            threads,
+            slots: slot_table(&loaded.model.slots),
+            compiled: Mutex::default(),
+        })
+    }
+
+    /// How many threads compile and run.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The instructions that programs are made of.
+    pub fn isa(&self) -> Isa {
+        self.target.isa
+    }
+
+    /// What programs are compiled for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The program of a phase for a batch size, compiled when it is first asked for.
+    pub fn compiled(&self, phase: Phase, batch: usize) -> Result<Compiled, Error> {
+        // Initial values and metrics are the same for every batch size.
+        let batch = match phase {
+            Phase::Init | Phase::Metrics => self.loaded.model.experiment.batch,
+            Phase::Train | Phase::Eval | Phase::Predict => batch,
+        };
+        // A compilation that panicked has left the map as it was.
+        let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = known.get(&(phase, batch)) {
+            return Ok(compiled.clone());
+        }
+        let compiled = self.compile(phase, batch)?;
+        known.insert((phase, batch), compiled.clone());
+        Ok(compiled)
+    }
+
+    fn compile(&self, phase: Phase, batch: usize) -> Result<Compiled, Error> {
+        let model = self.loaded.at_batch(batch).map_err(Error::Program)?;
+        let Some(step) = model.steps.get(&graph_phase(phase)) else {
+            let fault = format!("`{}` has no {phase:?} step", model.experiment.net);
+            return Err(Error::Program(fault));
+        };
+        let mut flop = 0;
+        let program = compile(step, &self.slots, &self.target, &mut |product| {
+            if let Product::Simplified(step) = product {
+                flop = flops(step);
+            }
+        });
+        Ok(Compiled {
+            program: Arc::new(program),
+            flop,
+        })
+    }
+}
+
+impl Programs for Compiler<'_> {
+    fn slots(&self) -> &SlotTable {
+        &self.slots
+    }
+
+    fn program(&self, phase: Phase, batch: usize) -> Result<Arc<Program>, Error> {
+        Ok(self.compiled(phase, batch)?.program)
+    }
+}
+
+/// This machine; it must have the instructions that the command line asks for.
+pub fn target(choice: Option<IsaChoice>) -> Outcome<Target> {
+    let host = Target::host();
+    let isa = match choice {
+        None => return Ok(host),
+        Some(IsaChoice::Portable) => Isa::Portable,
+        Some(IsaChoice::Avx2) => Isa::Avx2,
+        Some(IsaChoice::Avx512) => Isa::Avx512,
+    };
+    if isa > host.isa {
+        let fault = format!("this machine has no {isa}; the best it has is {}", host.isa);
+        return Err(Failure::world("usage", fault).into());
+    }
+    Ok(Target::host_with(isa))
+}
+
+/// The compiler's name for a phase of the runtime.
+fn graph_phase(phase: Phase) -> graph::Phase {
+    match phase {
+        Phase::Init => graph::Phase::Init,
+        Phase::Train => graph::Phase::Train,
+        Phase::Eval => graph::Phase::Eval,
+        Phase::Metrics => graph::Phase::Metrics,
+        Phase::Predict => graph::Phase::Predict,
+    }
+}

@@ -1,0 +1,138 @@
+//! The front end: from a model file's path to an elaborated model, with everything
+//! that the compiler has to say about it told.
+
+mod catalogue;
+mod compiler;
+
+pub use catalogue::calls;
+pub use compiler::{Compiled, Compiler, target};
+
+use crate::cli::ModelArgs;
+use crate::failure::{Failure, Outcome, Stop};
+use crate::report::Report;
+use catalogue::Catalogue;
+use nnc_compiler::elaborate::{Override, Request, elaborate, prelude};
+use nnc_compiler::graph::{Model, SlotKind};
+use nnc_grammar::ast::File;
+use nnc_grammar::{Diagnostic, FileId, Severity, Sources, parse, render};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// A model file, parsed, and elaborated for its batch size.
+pub struct Loaded {
+    /// As the user wrote it.
+    pub path: PathBuf,
+    /// For the batch size that the file or the command line says.
+    pub model: Model,
+    text: Text,
+}
+
+/// What elaboration starts from.
+pub struct Text {
+    /// All texts.
+    pub sources: Sources,
+    /// The user's file.
+    pub main: File,
+    /// Its text.
+    pub file: FileId,
+    prelude: Vec<File>,
+    overrides: Vec<Override>,
+    catalogue: Catalogue,
+}
+
+impl Loaded {
+    /// Reads, parses and elaborates; what is wrong with the model has then been told.
+    pub fn load(args: &ModelArgs, report: &Report) -> Outcome<Loaded> {
+        let text = Text::read(args, report)?;
+        let (model, diagnostics) = text.elaborate(args.batch);
+        report.diagnostics(&diagnostics, &text.sources);
+        Ok(Loaded {
+            path: args.model.clone(),
+            model: model.ok_or(Stop::Told)?,
+            text,
+        })
+    }
+
+    /// The same model for another batch size.
+    pub fn at_batch(&self, batch: usize) -> Result<Cow<'_, Model>, String> {
+        if batch == self.model.experiment.batch {
+            return Ok(Cow::Borrowed(&self.model));
+        }
+        let (model, diagnostics) = self.text.elaborate(Some(batch));
+        model.map(Cow::Owned).ok_or_else(|| {
+            let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            let errors: Vec<&str> = errors.map(|error| error.message.as_str()).collect();
+            format!("the model is wrong for a batch of {batch}: {}", errors.join("; "))
+        })
+    }
+
+    /// Elements of all parameters.
+    pub fn parameters(&self) -> usize {
+        self.elements(SlotKind::Param)
+    }
+
+    /// Elements of all slots of a kind.
+    pub fn elements(&self, kind: SlotKind) -> usize {
+        let slots = self.model.slots.iter().filter(|slot| slot.kind == kind);
+        slots.map(|slot| slot.ty.elements()).sum()
+    }
+}
+
+impl Text {
+    /// Reads and parses a model file and the library.
+    pub fn read(args: &ModelArgs, report: &Report) -> Outcome<Text> {
+        let text = read(&args.model)?;
+        let mut sources = Sources::default();
+        let file = sources.add(args.model.display().to_string(), text.as_str());
+        let (main, mut diagnostics) = parse(file, &text);
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            render::sort(&mut diagnostics);
+            report.diagnostics(&diagnostics, &sources);
+            return Err(Stop::Told);
+        }
+        Ok(Text {
+            overrides: overrides(&args.overrides, &mut sources)?,
+            prelude: prelude(&mut sources),
+            catalogue: Catalogue::new(),
+            sources,
+            main,
+            file,
+        })
+    }
+
+    /// The model, and what there is to say about it.
+    pub fn elaborate(&self, batch: Option<usize>) -> (Option<Model>, Vec<Diagnostic>) {
+        let request = Request {
+            main: &self.main,
+            file: self.file,
+            prelude: &self.prelude,
+            overrides: &self.overrides,
+            batch,
+            catalog: &self.catalogue,
+        };
+        elaborate(&self.sources, &request)
+    }
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    let fault = |text: String| Failure::world("io", format!("cannot read `{}`: {text}", path.display()));
+    if path.is_dir() {
+        return Err(fault("it is a folder, not a model file".into()).into());
+    }
+    let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| fault("it is no text (not UTF-8)".into()))?;
+    Ok(text)
+}
+
+fn overrides(written: &[String], sources: &mut Sources) -> Outcome<Vec<Override>> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok(Override::new(sources, name.trim(), value.trim()))
+        }
+        _ => {
+            let fault = format!("`--set {text}` says no value");
+            Err(Failure::world("usage", fault).help("write it as NAME=VALUE: `--set lr=3e-4`").into())
+        }
+    };
+    written.iter().map(split).collect()
+}

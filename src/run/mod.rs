@@ -1,0 +1,169 @@
+//! `nnc run`: trains, validates, tests, saves.
+
+mod directory;
+mod record;
+
+use crate::cli::{DataArgs, RunArgs};
+use crate::failure::Outcome;
+use crate::interrupt::stop_flag;
+use crate::model::{Compiler, Loaded, calls};
+use crate::report::{DownloadBar, Form, Progress, Report, bytes, count, duration, measure, plural};
+use directory::RunDirectory;
+use nnc_runtime::data::{self, Dataset, Provenance, Request};
+use nnc_runtime::train::{self, CHECKPOINT, Ending, Phase, Plan, Programs, Start, WEIGHTS};
+use nnc_runtime::checkpoint;
+use record::{Record, Status};
+use std::time::{Duration, Instant};
+
+/// Trains the model of a file.
+pub fn run(args: &RunArgs, report: Report) -> Outcome {
+    let said = report.quiet_if(args.json);
+    let loaded = Loaded::load(&args.model, &report)?;
+    let experiment = &loaded.model.experiment;
+    let compiler = Compiler::new(&loaded, &args.machine)?;
+    // Whatever can fail fails before the first step: the directory, then the data.
+    let directory = RunDirectory::open(args.out.as_deref(), &experiment.net, args.resume)?;
+    let start = start(args, &directory);
+    let seed = seed(args, &start, experiment.seed)?;
+    let stop = stop_flag(move || said.note("stopping after this step; Ctrl-C again stops at once"))?;
+    let data = load_data(&loaded, &args.data, seed, &said)?;
+    let plan = Plan {
+        batch: experiment.batch,
+        epochs: args.epochs.unwrap_or(experiment.epochs),
+        steps: args.steps.map(|steps| steps as u64),
+        seed,
+        threads: compiler.threads(),
+        directory: Some(directory.path.clone()),
+        start,
+        stop: &stop,
+    };
+    announce(&loaded, &compiler, &plan, &data, &said)?;
+    let mut record = Record::new(&loaded, &compiler, &plan, &data);
+    directory.write(&record)?;
+
+    let clock = Instant::now();
+    let form = if args.json { Form::Json } else { Form::News };
+    let mut progress = Progress::new(if args.json { report } else { said }, form, plan.epochs, &stop);
+    let outcome = train::train(&compiler, &data, &plan, &mut progress);
+    let told = progress.finish();
+    record.end(Status::of(&outcome), &outcome, clock.elapsed());
+    directory.write(&record)?;
+    summarize(args, &directory, &data, &outcome?, clock.elapsed(), &said)?;
+    told
+}
+
+/// Loads a model's data set, and says so unmistakably when it is not the real one.
+pub fn load_data(loaded: &Loaded, args: &DataArgs, seed: u64, report: &Report) -> Outcome<Dataset> {
+    let mut bar = DownloadBar::new(*report);
+    let mut request = Request {
+        directory: args.data.clone(),
+        offline: args.offline,
+        seed,
+        progress: &mut |progress| bar.notice(&progress),
+    };
+    let data = data::load(&calls(&loaded.model.experiment.pipeline), &mut request)?;
+    if data.provenance.is_substitute() {
+        report.warn(substitute_warning(&data.provenance));
+    }
+    Ok(data)
+}
+
+fn substitute_warning(provenance: &Provenance) -> String {
+    format!(
+        "the data are {provenance}; the results say nothing about the real data set. \
+         Give its folder with `--data DIR`"
+    )
+}
+
+fn start(args: &RunArgs, directory: &RunDirectory) -> Start {
+    match &args.weights {
+        _ if args.resume => Start::Resume(directory.path.join(CHECKPOINT)),
+        Some(weights) => Start::Weights(weights.clone()),
+        None => Start::Fresh,
+    }
+}
+
+/// A resumed run goes on with its own seed.
+fn seed(args: &RunArgs, start: &Start, of_model: u64) -> Outcome<u64> {
+    match (args.machine.seed, start) {
+        (Some(seed), _) => Ok(seed),
+        (None, Start::Resume(checkpoint)) => Ok(checkpoint::position(checkpoint)?.seed),
+        (None, Start::Fresh | Start::Weights(_)) => Ok(of_model),
+    }
+}
+
+fn announce(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Dataset, report: &Report) -> Outcome {
+    let experiment = &loaded.model.experiment;
+    let clock = Instant::now();
+    compiler.program(Phase::Init, plan.batch)?;
+    let step = compiler.program(Phase::Train, plan.batch)?;
+    let compiled = clock.elapsed();
+    let parameters = loaded.parameters();
+    report.say(format!(
+        "{}  {}, batch {}, {}, seed {}",
+        report.bold(&experiment.net),
+        plural(parameters as u64, "parameter"),
+        plan.batch,
+        plural(plan.epochs as u64, "epoch"),
+        plan.seed
+    ))?;
+    report.say(format!("data      {}", describe(data)))?;
+    report.say(format!(
+        "compiled  {} in {}, {} of memory, {} on {}",
+        plural(step.launches.len() as u64, "kernel"),
+        duration(compiled),
+        bytes(memory(&step, compiler)),
+        plural(plan.threads as u64, "thread"),
+        compiler.isa(),
+    ))?;
+    report.say("")
+}
+
+/// What a run holds beside its data.
+fn memory(step: &nnc_runtime::program::Program, compiler: &Compiler<'_>) -> usize {
+    step.arena_bytes + step.input_bytes + compiler.slots().bytes
+}
+
+fn describe(data: &Dataset) -> String {
+    let sizes = [
+        Some((data.train.samples(), "train")),
+        data.valid.as_ref().map(|valid| (valid.samples(), "valid")),
+        Some((data.test.samples(), "test")),
+    ];
+    let sizes: Vec<String> = sizes
+        .into_iter()
+        .flatten()
+        .map(|(samples, name)| format!("{} {name}", count(samples as u64)))
+        .collect();
+    format!("{} from {}", sizes.join(" + "), data.provenance)
+}
+
+fn summarize(
+    args: &RunArgs,
+    directory: &RunDirectory,
+    data: &Dataset,
+    outcome: &train::Outcome,
+    time: Duration,
+    report: &Report,
+) -> Outcome {
+    let path = directory.path.display();
+    report.say("")?;
+    if let Some(test) = &outcome.test {
+        let measures: Vec<String> = test.iter().map(|(name, value)| format!("{name} {}", measure(*value))).collect();
+        report.say(format!("{}  {}", report.bold("test"), measures.join(", ")))?;
+    }
+    let (steps, time) = (plural(outcome.step, "step"), duration(time));
+    match outcome.ending {
+        Ending::Finished => report.say(format!("done after {steps} in {time}"))?,
+        Ending::StepLimit => report.say(format!("stopped after {steps}, as asked, in {time}"))?,
+        Ending::Interrupted => report.say(format!(
+            "interrupted after {steps}; go on with: nnc run {} --out {path} --resume",
+            args.model.model.display()
+        ))?,
+    }
+    report.say(format!("saved {path}/{WEIGHTS}"))?;
+    if data.provenance.is_substitute() {
+        report.warn(substitute_warning(&data.provenance));
+    }
+    Ok(())
+}

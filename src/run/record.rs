@@ -1,0 +1,147 @@
+//! `run.json`: what was run, on what, and how it ended.
+
+use crate::model::{Compiler, Loaded};
+use nnc_runtime::data::Dataset;
+use nnc_runtime::train::{self, Ending, Measures, Plan, Start};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Everything that a result depends on, and the result.
+#[derive(Serialize, Debug)]
+pub struct Record {
+    nnc: &'static str,
+    model: String,
+    net: String,
+    parameters: usize,
+    /// After `--set`, as text.
+    constants: BTreeMap<String, String>,
+    seed: u64,
+    batch: usize,
+    epochs: usize,
+    steps: Option<u64>,
+    start: String,
+    threads: usize,
+    isa: String,
+    data: DataRecord,
+    /// Seconds since 1970.
+    started: u64,
+    status: Status,
+    result: Option<ResultRecord>,
+}
+
+#[derive(Serialize, Debug)]
+struct DataRecord {
+    pipeline: String,
+    from: String,
+    /// Generated samples stand in for the data that the model names.
+    substitute: bool,
+    train: usize,
+    valid: Option<usize>,
+    test: usize,
+}
+
+#[derive(Serialize, Debug)]
+struct ResultRecord {
+    epochs: usize,
+    steps: u64,
+    seconds: f64,
+    #[serde(serialize_with = "by_name")]
+    test: Option<Measures>,
+}
+
+/// Whether and how a run has ended.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Still on its way, or killed.
+    Running,
+    /// All epochs are done.
+    Finished,
+    /// `--steps` was reached.
+    StepLimit,
+    /// By Ctrl-C.
+    Interrupted,
+    /// With an error.
+    Failed,
+}
+
+impl Status {
+    /// How a run ended.
+    pub fn of(outcome: &nnc_runtime::Result<train::Outcome>) -> Status {
+        match outcome {
+            Err(_) => Status::Failed,
+            Ok(outcome) => match outcome.ending {
+                Ending::Finished => Status::Finished,
+                Ending::StepLimit => Status::StepLimit,
+                Ending::Interrupted => Status::Interrupted,
+            },
+        }
+    }
+}
+
+impl Record {
+    /// Of a run that begins.
+    pub fn new(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Dataset) -> Record {
+        let experiment = &loaded.model.experiment;
+        let pipeline = crate::model::calls(&experiment.pipeline);
+        let pipeline: Vec<String> = pipeline.iter().map(ToString::to_string).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Record {
+            nnc: env!("CARGO_PKG_VERSION"),
+            model: loaded.path.display().to_string(),
+            net: experiment.net.clone(),
+            parameters: loaded.parameters(),
+            constants: experiment.constants.iter().cloned().collect(),
+            seed: plan.seed,
+            batch: plan.batch,
+            epochs: plan.epochs,
+            steps: plan.steps,
+            start: match &plan.start {
+                Start::Fresh => "fresh".into(),
+                Start::Weights(path) => format!("weights {}", path.display()),
+                Start::Resume(path) => format!("resume {}", path.display()),
+            },
+            threads: plan.threads,
+            isa: compiler.isa().to_string(),
+            data: DataRecord {
+                pipeline: pipeline.join(" |> "),
+                from: data.provenance.to_string(),
+                substitute: data.provenance.is_substitute(),
+                train: data.train.samples(),
+                valid: data.valid.as_ref().map(|valid| valid.samples()),
+                test: data.test.samples(),
+            },
+            started: now.map_or(0, |time| time.as_secs()),
+            status: Status::Running,
+            result: None,
+        }
+    }
+
+    /// The run has ended.
+    pub fn end(&mut self, status: Status, outcome: &nnc_runtime::Result<train::Outcome>, time: Duration) {
+        self.status = status;
+        self.result = outcome.as_ref().ok().map(|outcome| ResultRecord {
+            epochs: outcome.epochs,
+            steps: outcome.step,
+            seconds: time.as_secs_f64(),
+            test: outcome.test.clone(),
+        });
+    }
+
+    /// For the file.
+    pub fn to_json(&self) -> String {
+        match serde_json::to_string_pretty(self) {
+            Ok(text) => text + "\n",
+            Err(error) => panic!("bug in `run`: a record is plain values, yet {error}"),
+        }
+    }
+}
+
+/// Measures as an object, in their order.
+fn by_name<S: Serializer>(measures: &Option<Measures>, serializer: S) -> Result<S::Ok, S::Error> {
+    match measures {
+        Some(measures) => serializer.collect_map(measures.iter().map(|(name, value)| (name, value))),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The command line from outside: exit codes, what is printed where, files left behind.
+
+mod place;
+mod commands;
+mod runs;
