@@ -1,12 +1,11 @@
 //! `nnc check`: everything that can be known of a model before it runs.
 
 use crate::cli::CheckArgs;
-use crate::failure::{Failure, Outcome};
-use crate::model::{Loaded, calls, target};
+use crate::failure::Outcome;
+use crate::model::{Loaded, Memory, calls, target};
 use crate::report::{Align, Report, Table, bytes, count, flop, shape};
 use nnc_compiler::graph::{Field, Phase, SlotKind, flops};
 use nnc_compiler::{Product, plan, slot_table};
-use nnc_runtime::memory::available_memory;
 use nnc_runtime::program::SlotTable;
 use serde_json::{Value, json};
 
@@ -33,31 +32,26 @@ struct Summary {
     memory: Memory,
 }
 
-/// Planned bytes of a training run, the data set apart.
-struct Memory {
-    arena: usize,
-    slots: usize,
-    inputs: usize,
-}
-
 impl Summary {
     fn of(loaded: &Loaded) -> Outcome<Summary> {
         let slots = slot_table(&loaded.model.slots);
         let (step, kernels, arena) = planned(loaded, Phase::Train, &slots)?;
         let (forward, _, _) = planned(loaded, Phase::Eval, &slots)?;
         let inputs = &loaded.model.steps[&Phase::Train].inputs;
-        let summary = Summary {
+        Ok(Summary {
             forward: forward / loaded.model.experiment.batch as u64,
             step,
             kernels,
             memory: Memory {
                 arena,
                 slots: slots.bytes,
-                inputs: inputs.iter().map(|input| input.ty.elements() * ELEMENT_BYTES).sum(),
-            },
-        };
-        summary.memory.check()?;
-        Ok(summary)
+                inputs: inputs
+                    .iter()
+                    .map(|input| input.ty.elements() * ELEMENT_BYTES)
+                    .sum(),
+            }
+            .check()?,
+        })
     }
 
     fn backward(&self, batch: usize) -> u64 {
@@ -66,16 +60,30 @@ impl Summary {
 
     fn text(&self, loaded: &Loaded, report: &Report) -> String {
         let experiment = &loaded.model.experiment;
-        let pipeline: Vec<String> = calls(&experiment.pipeline).iter().map(ToString::to_string).collect();
+        let pipeline: Vec<String> = calls(&experiment.pipeline)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let fields: Vec<String> = experiment.fields.iter().map(field).collect();
         let mut facts = Table::new(&[("", Align::Left), ("", Align::Left)]);
         facts.row(["parameters", &self.parameters(loaded)]);
-        facts.row(["data", &format!("{}: {}", pipeline.join(" |> "), fields.join(", "))]);
+        facts.row([
+            "data",
+            &format!("{}: {}", pipeline.join(" |> "), fields.join(", ")),
+        ]);
         facts.row([
             "training",
-            &format!("batch {}, {} epochs, seed {}", experiment.batch, experiment.epochs, experiment.seed),
+            &format!(
+                "batch {}, {} epochs, seed {}",
+                experiment.batch, experiment.epochs, experiment.seed
+            ),
         ]);
-        facts.row(["metrics", &[vec!["loss".to_string()], experiment.metrics.clone()].concat().join(", ")]);
+        facts.row([
+            "metrics",
+            &[vec!["loss".to_string()], experiment.metrics.clone()]
+                .concat()
+                .join(", "),
+        ]);
         facts.row([
             "work",
             &format!(
@@ -86,14 +94,18 @@ impl Summary {
                 self.kernels
             ),
         ]);
-        facts.row(["memory", &self.memory.text()]);
-        let mut title = report.bold(&experiment.net);
+        facts.row(["memory", &self.memory.to_string()]);
+        let mut title = report.bold(loaded.name());
         if let Some(path) = loaded.path.to_str() {
             title = format!("{title}  {}", report.dim(path));
         }
         // The second table has no headings.
         let facts = facts.to_string();
-        format!("{title}\n\n{}\n\n{}", layers(loaded), facts.trim_start_matches('\n'))
+        format!(
+            "{title}\n\n{}\n\n{}",
+            layers(loaded),
+            facts.trim_start_matches('\n')
+        )
     }
 
     fn parameters(&self, loaded: &Loaded) -> String {
@@ -102,7 +114,11 @@ impl Summary {
             0 => String::new(),
             states => format!(", and {} of state", count(states as u64)),
         };
-        format!("{} ({}){states}", count(parameters as u64), bytes(parameters * ELEMENT_BYTES))
+        format!(
+            "{} ({}){states}",
+            count(parameters as u64),
+            bytes(parameters * ELEMENT_BYTES)
+        )
     }
 
     fn json(&self, loaded: &Loaded) -> String {
@@ -117,7 +133,7 @@ impl Summary {
             })
         });
         json!({
-            "net": experiment.net,
+            "net": loaded.name(),
             "batch": experiment.batch,
             "epochs": experiment.epochs,
             "layers": layers.collect::<Vec<Value>>(),
@@ -137,42 +153,17 @@ impl Summary {
 /// Products of a step, its kernels, and the bytes of its arena.
 fn planned(loaded: &Loaded, phase: Phase, slots: &SlotTable) -> Outcome<(u64, usize, usize)> {
     let mut work = 0;
-    let schedule = plan(&loaded.model.steps[&phase], slots, &target(None)?, &mut |product| {
-        if let Product::Simplified(step) = product {
-            work = flops(step);
-        }
-    });
+    let schedule = plan(
+        &loaded.model.steps[&phase],
+        slots,
+        &target(None)?,
+        &mut |product| {
+            if let Product::Simplified(step) = product {
+                work = flops(step);
+            }
+        },
+    );
     Ok((work, schedule.kernels.len(), schedule.arena_bytes))
-}
-
-impl Memory {
-    fn total(&self) -> usize {
-        self.arena.saturating_add(self.slots).saturating_add(self.inputs)
-    }
-
-    /// Refuses what this machine cannot hold, before anything is allocated.
-    fn check(&self) -> Outcome {
-        let available = available_memory();
-        if self.total() as u64 <= available {
-            return Ok(());
-        }
-        let fault = format!(
-            "a training step needs {}, but this machine has {} available",
-            self.text(),
-            bytes(available as usize)
-        );
-        Err(Failure::model("too-large", fault).help("use a smaller batch or a smaller model").into())
-    }
-
-    fn text(&self) -> String {
-        format!(
-            "{} = {} arena + {} slots + {} inputs",
-            bytes(self.total()),
-            bytes(self.arena),
-            bytes(self.slots),
-            bytes(self.inputs)
-        )
-    }
 }
 
 fn layers(loaded: &Loaded) -> Table {
@@ -187,7 +178,11 @@ fn layers(loaded: &Loaded) -> Table {
             number => count(number as u64),
         };
         let indent = "  ".repeat(layer.depth);
-        table.row([format!("{indent}{}", layer.call), shape(&layer.output), parameters]);
+        table.row([
+            format!("{indent}{}", layer.call),
+            shape(&layer.output),
+            parameters,
+        ]);
     }
     table
 }
@@ -195,7 +190,9 @@ fn layers(loaded: &Loaded) -> Table {
 fn field(field: &Field) -> String {
     match (field.classes, field.shape.is_empty()) {
         (Some(classes), true) => format!("{} class({classes})", field.name),
-        (Some(classes), false) => format!("{} {} class({classes})", field.name, shape(&field.shape)),
+        (Some(classes), false) => {
+            format!("{} {} class({classes})", field.name, shape(&field.shape))
+        }
         (None, _) => format!("{} {}", field.name, shape(&field.shape)),
     }
 }

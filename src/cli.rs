@@ -5,7 +5,13 @@ use std::path::PathBuf;
 
 /// A compiler for neural networks: a text file in, a trained network out.
 #[derive(Parser, Debug)]
-#[command(name = "nnc", version, about, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "nnc",
+    version,
+    about,
+    max_term_width = 100,
+    propagate_version = true
+)]
 #[command(after_help = "\
 Examples:
   nnc run models/mnist_cnn.nn                      train, test, save the weights
@@ -94,12 +100,17 @@ Example:
     #[command(after_help = "\
 Examples:
   nnc predict models/mnist_cnn.nn --weights runs/mnist_cnn-1/weights.safetensors digit.png
-  nnc predict models/mnist_mlp.nn --weights w.safetensors batch.npy --json")]
+  nnc predict models/mnist_mlp.nn --weights w.safetensors batch.npy --json
+
+Pictures are resized to the net's input and scaled as the data source scales its own.
+MNIST is white on black: a picture with a bright border is inverted. Arrays hold one
+sample or a batch of them; unsigned bytes count as pixels, other numbers as they are.")]
     Predict(PredictArgs),
     /// Measure the training step and inference beside the machine's limit
     #[command(after_help = "\
-Example:
-  nnc bench models/mnist_cnn.nn --threads 2 --json")]
+Examples:
+  nnc bench models/mnist_cnn.nn --threads 2 --json
+  nnc bench models/mnist_cnn.nn --profile --trace step.json    where the time goes")]
     Bench(BenchArgs),
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -321,6 +332,12 @@ pub struct BenchArgs {
     /// Show each kernel's time, work and memory traffic too.
     #[arg(long)]
     pub profile: bool,
+    /// Show how each kernel's work would divide among more threads.
+    #[arg(long)]
+    pub scaling: bool,
+    /// Write the kernels' times for Chrome's trace viewer.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
@@ -365,8 +382,15 @@ mod tests {
     #[test]
     fn numbers_have_limits() {
         assert!(Cli::try_parse_from(["nnc", "run", "x.nn", "--threads", "8"]).is_ok());
-        for wrong in [["--threads", "0"], ["--threads", "100000"], ["--batch", "0"], ["--steps", "-1"]] {
-            assert!(Cli::try_parse_from([["nnc", "run", "x.nn"].as_slice(), &wrong].concat()).is_err());
+        for wrong in [
+            ["--threads", "0"],
+            ["--threads", "100000"],
+            ["--batch", "0"],
+            ["--steps", "-1"],
+        ] {
+            assert!(
+                Cli::try_parse_from([["nnc", "run", "x.nn"].as_slice(), &wrong].concat()).is_err()
+            );
         }
         assert!(Cli::try_parse_from(["nnc", "bench", "x.nn", "--seconds", "nan"]).is_err());
     }

@@ -30,8 +30,12 @@ pub fn dump(args: &DumpArgs, report: Report) -> Outcome {
 
 /// A file per stage, numbered in the order of the passes.
 fn write_all(args: &DumpArgs, directory: &Path, report: &Report) -> Outcome {
-    std::fs::create_dir_all(directory)
-        .map_err(|error| Failure::world("io", format!("cannot create `{}`: {error}", directory.display())))?;
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Failure::world(
+            "io",
+            format!("cannot create `{}`: {error}", directory.display()),
+        )
+    })?;
     let text = Text::read(&args.model, report)?;
     let model = elaborated(args, report)?;
     for (number, choice) in StageChoice::value_variants().iter().enumerate() {
@@ -75,7 +79,10 @@ fn stage(args: &DumpArgs, model: &Model, choice: StageChoice) -> Outcome<String>
     let (slots, target) = (slot_table(&model.slots), target(args.isa)?);
     match choice {
         StageChoice::Ast | StageChoice::Graph => return Ok(show(step, args.dot)),
-        StageChoice::Grad | StageChoice::Simplified | StageChoice::Kernels | StageChoice::Schedule => {
+        StageChoice::Grad
+        | StageChoice::Simplified
+        | StageChoice::Kernels
+        | StageChoice::Schedule => {
             plan(step, &slots, &target, &mut keep);
         }
         StageChoice::Clif | StageChoice::Asm => {
@@ -98,7 +105,10 @@ fn show(step: &Step, dot: bool) -> String {
 }
 
 fn is_graph(choice: StageChoice) -> bool {
-    matches!(choice, StageChoice::Graph | StageChoice::Grad | StageChoice::Simplified)
+    matches!(
+        choice,
+        StageChoice::Graph | StageChoice::Grad | StageChoice::Simplified
+    )
 }
 
 fn stage_of(product: &Product<'_>) -> Option<StageChoice> {
@@ -121,7 +131,12 @@ fn chosen_step<'a>(args: &DumpArgs, model: &'a Model) -> Outcome<&'a Step> {
         PhaseChoice::Metrics => Phase::Metrics,
         PhaseChoice::Predict => Phase::Predict,
     };
-    let none = || Failure::model("no-step", format!("the model has no {phase:?} step").to_lowercase());
+    let none = || {
+        Failure::model(
+            "no-step",
+            format!("the model has no {phase:?} step").to_lowercase(),
+        )
+    };
     Ok(model.steps.get(&phase).ok_or_else(none)?)
 }
 
@@ -141,13 +156,23 @@ fn time(args: &DumpArgs, report: &Report) -> Outcome {
     lap("elaborate", &mut passes);
     let step = chosen_step(args, &model)?;
     let slots = slot_table(&model.slots);
-    compile(step, &slots, &target(args.isa)?, &mut |product| lap(product.pass(), &mut passes));
+    compile(step, &slots, &target(args.isa)?, &mut |product| {
+        lap(product.pass(), &mut passes);
+    });
 
     let total: Duration = passes.iter().map(|(_, time)| *time).sum();
-    let mut table = Table::new(&[("pass", Align::Left), ("ms", Align::Right), ("share", Align::Right)]);
+    let mut table = Table::new(&[
+        ("pass", Align::Left),
+        ("ms", Align::Right),
+        ("share", Align::Right),
+    ]);
     for (pass, time) in &passes {
         let share = 100.0 * time.as_secs_f64() / total.as_secs_f64();
-        table.row([pass.to_string(), milliseconds(*time), format!("{share:.1} %")]);
+        table.row([
+            pass.to_string(),
+            milliseconds(*time),
+            format!("{share:.1} %"),
+        ]);
     }
     table.row(["total".to_string(), milliseconds(total)]);
     report.result(table)

@@ -2,11 +2,11 @@
 
 use crate::cli::EvalArgs;
 use crate::failure::Outcome;
-use crate::interrupt::stop_flag;
 use crate::model::{Compiler, Loaded};
 use crate::report::{Form, Progress, Report};
 use crate::run::load_data;
 use nnc_runtime::train::{self, Plan, Start};
+use std::sync::atomic::AtomicBool;
 
 /// Evaluates saved weights.
 pub fn eval(args: &EvalArgs, report: Report) -> Outcome {
@@ -15,7 +15,8 @@ pub fn eval(args: &EvalArgs, report: Report) -> Outcome {
     let seed = args.machine.seed.unwrap_or(experiment.seed);
     let compiler = Compiler::new(&loaded, &args.machine)?;
     let data = load_data(&loaded, &args.data, seed, &report)?;
-    let stop = stop_flag(|| {})?;
+    // Ctrl-C ends an evaluation as it ends anything.
+    let stop = AtomicBool::new(false);
     let plan = Plan {
         batch: experiment.batch,
         epochs: 1,

@@ -84,6 +84,8 @@ fn wants_json() -> bool {
 
 fn tell_bug(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic without words");
-    let place = info.location().map_or_else(String::new, ToString::to_string);
+    let place = info
+        .location()
+        .map_or_else(String::new, ToString::to_string);
     report::bug(message, &place);
 }

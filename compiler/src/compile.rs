@@ -3,7 +3,7 @@
 use crate::differentiate::differentiate;
 use crate::emit::{Emitted, Machine, MachineFunction, asm, clif, emit};
 use crate::fuse::fuse;
-use crate::graph::Step;
+use crate::graph::{Step, verify};
 use crate::link::link;
 use crate::nest::Kernels;
 use crate::schedule::{Schedule, schedule};
@@ -29,15 +29,23 @@ pub fn compile(step: &Step, slots: &SlotTable, target: &Target, watch: &mut Watc
 
 /// The passes up to where memory is planned and no code is made yet.
 pub fn plan(step: &Step, slots: &SlotTable, target: &Target, watch: &mut Watch<'_>) -> Schedule {
-    let step = differentiate(step);
+    let step = verified(differentiate(step), "differentiate");
     watch(Product::Differentiated(&step));
-    let step = simplify(&step);
+    let step = verified(simplify(&step), "simplify");
     watch(Product::Simplified(&step));
     let kernels = fuse(&step);
     watch(Product::Fused(&kernels));
     let schedule = schedule(kernels, slots, target);
     watch(Product::Scheduled(&schedule));
     schedule
+}
+
+/// The step, which in debug builds is looked over.
+fn verified(step: Step, pass: &str) -> Step {
+    if cfg!(debug_assertions) {
+        verify(&step, pass);
+    }
+    step
 }
 
 /// Somebody who wants to see what the passes make.

@@ -205,3 +205,86 @@ impl fmt::Display for IndexExpr {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lowest_terms() {
+        assert_eq!(
+            IndexExpr::affine([(0, 4)], 2).over(2),
+            IndexExpr::affine([(0, 2)], 1)
+        );
+        let kept = IndexExpr::affine([(0, 4)], 1).over(2);
+        assert_eq!((kept.divisor, kept.at(&[0])), (2, None));
+    }
+
+    /// Solving `e = y` for an index and putting the solution back gives `y`.
+    #[test]
+    fn solutions_solve() {
+        for (stride, divisor) in [(1, 1), (2, 1), (-1, 1), (3, 2), (-2, 3)] {
+            let e = IndexExpr::affine([(0, stride), (1, 1)], -1).over(divisor);
+            let solution = e.solve(0, 2);
+            for h in 0..12 {
+                for k in 0..3 {
+                    if let Some(y) = e.at(&[h, k]).filter(|y| *y >= 0) {
+                        assert_eq!(
+                            solution.at(&[0, k, y as usize]),
+                            Some(h as i64),
+                            "{e}, {solution}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A substitution has a value exactly where its parts have, and the same.
+    #[test]
+    fn substitutions_keep_values() {
+        let parts = [
+            IndexExpr::affine([(0, 1), (1, -1)], 1).over(2),
+            IndexExpr::affine([(1, 2)], -3),
+            IndexExpr::affine([(0, 1)], 0).over(3),
+        ];
+        let outer = [
+            IndexExpr::affine([(0, 1), (1, 1)], 0),
+            IndexExpr::affine([(0, 3), (1, -2)], 1).over(2),
+            IndexExpr::affine([(2, 2)], 1),
+            IndexExpr::affine([(1, 5)], 2).over(5),
+        ];
+        for e in outer {
+            let composed = e.substitute(&parts).unwrap();
+            for point in (0..40).map(|i| [i % 8, i / 8]) {
+                let inner: Option<Vec<i64>> = e
+                    .terms
+                    .iter()
+                    .map(|&(dim, _)| parts[dim].at(&point))
+                    .collect();
+                let expected = inner.and_then(|inner| {
+                    let sum = e
+                        .terms
+                        .iter()
+                        .zip(inner)
+                        .map(|(&(_, c), v)| c * v)
+                        .sum::<i64>()
+                        + e.offset;
+                    (sum.rem_euclid(e.divisor) == 0).then(|| sum.div_euclid(e.divisor))
+                });
+                assert_eq!(
+                    composed.at(&point),
+                    expected,
+                    "{e} gave {composed} at {point:?}"
+                );
+            }
+        }
+        // Two divided parts, or one times a factor of its divisor, have no such form.
+        assert_eq!(
+            IndexExpr::affine([(0, 1), (2, 1)], 0).substitute(&parts),
+            None
+        );
+        assert_eq!(IndexExpr::affine([(0, 2)], 0).substitute(&parts), None);
+    }
+}

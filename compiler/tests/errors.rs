@@ -40,6 +40,8 @@ fn errors_are_told() {
 /// The code that a file is about: the longest that its name begins with.
 fn code_of(path: &Path) -> Code {
     let stem = path.file_stem().unwrap().to_str().unwrap();
-    let fitting = Code::ALL.iter().filter(|code| stem.starts_with(code.name()));
+    let fitting = Code::ALL
+        .iter()
+        .filter(|code| stem.starts_with(code.name()));
     *fitting.max_by_key(|code| code.name().len()).unwrap()
 }

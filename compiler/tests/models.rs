@@ -10,16 +10,24 @@ use support::compile;
 
 /// The model of a file in `models/`.
 fn model(name: &str) -> Model {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../models")
+        .join(name);
     let text = std::fs::read_to_string(path).unwrap();
     let (model, diagnostics, sources) = compile(name, &text, &[]);
-    let told: Vec<String> = diagnostics.iter().map(|d| terminal(d, &sources, Color::Never)).collect();
+    let told: Vec<String> = diagnostics
+        .iter()
+        .map(|d| terminal(d, &sources, Color::Never))
+        .collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
     model.unwrap()
 }
 
 fn parameters(model: &Model) -> usize {
-    let slots = model.slots.iter().filter(|slot| slot.kind == SlotKind::Param);
+    let slots = model
+        .slots
+        .iter()
+        .filter(|slot| slot.kind == SlotKind::Param);
     slots.map(|slot| slot.ty.elements()).sum()
 }
 
@@ -33,8 +41,14 @@ fn all_models_elaborate_and_verify() {
         for step in model.steps.values() {
             verify(step, "elaborate");
         }
-        let filled = model.steps[&Phase::Init].updates.iter().map(|(slot, _)| slot.index());
-        assert!(filled.eq(0..model.slots.len()), "{name} leaves slots without a first value");
+        let filled = model.steps[&Phase::Init]
+            .updates
+            .iter()
+            .map(|(slot, _)| slot.index());
+        assert!(
+            filled.eq(0..model.slots.len()),
+            "{name} leaves slots without a first value"
+        );
     }
 }
 
@@ -67,7 +81,10 @@ fn a_summary_names_each_layer_with_its_output() {
     mnist_cnn/dropout_2 dropout(0.5) [128] 0
     mnist_cnn/dense_2 dense(10) [10] 1290
     ");
-    assert_eq!(model.experiment.metrics, ["accuracy", "precision", "recall", "f1"]);
+    assert_eq!(
+        model.experiment.metrics,
+        ["accuracy", "precision", "recall", "f1"]
+    );
     assert_eq!(model.experiment.output, [10]);
     assert_eq!((model.experiment.batch, model.experiment.epochs), (64, 10));
 }
@@ -97,13 +114,22 @@ fn a_users_definition_compiles_like_the_librarys() {
         let (model, diagnostics, _) = compile("model.nn", text, &[]);
         assert!(diagnostics.is_empty(), "{diagnostics:#?}");
         let step = model.unwrap().steps.remove(&Phase::Train).unwrap();
-        step.graph.nodes.into_iter().map(|node| (node.op, node.inputs, node.ty)).collect::<Vec<_>>()
+        step.graph
+            .nodes
+            .into_iter()
+            .map(|node| (node.op, node.inputs, node.ty))
+            .collect::<Vec<_>>()
     };
     let ours = operations(&program("", "dense"));
     let theirs = operations(&program(own, "mine"));
     // `dense` first multiplies, then makes its bias; the order of nodes is the text's.
     assert_eq!(ours.len(), theirs.len());
     for node in &ours {
-        assert!(theirs.iter().any(|(op, _, ty)| (op, ty) == (&node.0, &node.2)), "{node:?}");
+        assert!(
+            theirs
+                .iter()
+                .any(|(op, _, ty)| (op, ty) == (&node.0, &node.2)),
+            "{node:?}"
+        );
     }
 }

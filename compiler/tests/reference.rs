@@ -26,13 +26,24 @@ fn library_agrees_with_pytorch() {
         return;
     };
     let programs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference"));
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(programs).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(programs)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     paths.sort();
     let mut wrong = Vec::new();
     for path in &paths {
         let case = Case::read(&recordings, path);
-        let faults = if case.name.starts_with("loss_") { case.check_loss() } else { case.check_training() };
-        wrong.extend(faults.into_iter().map(|fault| format!("{}: {fault}", case.name)));
+        let faults = if case.name.starts_with("loss_") {
+            case.check_loss()
+        } else {
+            case.check_training()
+        };
+        wrong.extend(
+            faults
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", case.name)),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -57,11 +68,15 @@ impl Case {
             let numbers = match view.dtype() {
                 safetensors::Dtype::F32 => {
                     let numbers = view.data().chunks_exact(4);
-                    numbers.map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
+                    numbers
+                        .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+                        .collect()
                 }
                 _ => {
                     let numbers = view.data().chunks_exact(8);
-                    numbers.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
+                    numbers
+                        .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64)
+                        .collect()
                 }
             };
             (name, (view.shape().to_vec(), numbers))
@@ -106,7 +121,10 @@ impl Case {
                 let tolerance = self.slot_tolerance(&slot.path);
                 let far = distance(&found.elements, &expected.elements);
                 if far > tolerance {
-                    faults.push(format!("final {} is off by {far:e}, more than {tolerance:e}", slot.path));
+                    faults.push(format!(
+                        "final {} is off by {far:e}, more than {tolerance:e}",
+                        slot.path
+                    ));
                 }
             }
         }
@@ -129,8 +147,17 @@ impl Case {
                 .collect();
             let results = eval(&train, &inputs, &slots, Precision::F64);
             loss += results.outputs[0].1.elements[0] / rows as f64;
-            let by = results.updates.iter().find(|(slot, _)| model.slots[slot.index()].kind == SlotKind::Param);
-            gradient.extend(by.unwrap().1.elements.iter().map(|moved| -moved / rows as f64));
+            let by = results
+                .updates
+                .iter()
+                .find(|(slot, _)| model.slots[slot.index()].kind == SlotKind::Param);
+            gradient.extend(
+                by.unwrap()
+                    .1
+                    .elements
+                    .iter()
+                    .map(|moved| -moved / rows as f64),
+            );
         }
         let mut faults = self.compare("loss0", &[loss]);
         faults.extend(self.compare("grad0.input", &gradient));
@@ -143,7 +170,14 @@ impl Case {
         let file = sources.add(format!("{}.nn", self.name), &self.program);
         let (main, diagnostics) = nnc_grammar::parse(file, &self.program);
         assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", self.name);
-        let request = Request { main: &main, file, prelude: &prelude, overrides: &[], batch: None, catalog: self };
+        let request = Request {
+            main: &main,
+            file,
+            prelude: &prelude,
+            overrides: &[],
+            batch: None,
+            catalog: self,
+        };
         let (model, diagnostics) = elaborate(&sources, &request);
         assert!(diagnostics.is_empty(), "{}: {diagnostics:#?}", self.name);
         model.unwrap()
@@ -163,7 +197,10 @@ impl Case {
             InputKind::Step => vec![(step + 1) as f64],
             other => panic!("{}: no {other:?} was recorded", self.name),
         };
-        Tensor { ty: ty.clone(), elements }
+        Tensor {
+            ty: ty.clone(),
+            elements,
+        }
     }
 
     /// The recorded weights and states; zeros for what PyTorch starts at zero.
@@ -177,8 +214,12 @@ impl Case {
                     SlotKind::State => states,
                     SlotKind::Optimizer | SlotKind::Total => return zeros(&slot.ty),
                 };
-                let (shape, numbers) = &self.tensors[&format!("{prefix}{}", torch_name(&slot.path))];
-                Tensor { ty: slot.ty.clone(), elements: our_layout(shape, numbers) }
+                let (shape, numbers) =
+                    &self.tensors[&format!("{prefix}{}", torch_name(&slot.path))];
+                Tensor {
+                    ty: slot.ty.clone(),
+                    elements: our_layout(shape, numbers),
+                }
             })
             .collect()
     }
@@ -186,20 +227,30 @@ impl Case {
     fn slot_tolerance(&self, path: &str) -> f64 {
         let name = torch_name(path);
         let weight = self.tolerances.get(&format!("final.{name}"));
-        *weight.or(self.tolerances.get(&format!("final_state.{name}"))).unwrap()
+        *weight
+            .or(self.tolerances.get(&format!("final_state.{name}")))
+            .unwrap()
     }
 
     fn compare(&self, name: &str, found: &[f64]) -> Vec<String> {
         let far = distance(found, &self.tensors[name].1);
         let tolerance = self.tolerances[name];
         let fault = format!("{name} is off by {far:e}, more than {tolerance:e}");
-        if far <= tolerance { Vec::new() } else { vec![fault] }
+        if far <= tolerance {
+            Vec::new()
+        } else {
+            vec![fault]
+        }
     }
 }
 
 /// `model/block1/conv1/w` is `block1.conv1.weight` there.
 fn torch_name(path: &str) -> String {
-    let (owner, own) = path.strip_prefix("model/").unwrap().rsplit_once('/').unwrap();
+    let (owner, own) = path
+        .strip_prefix("model/")
+        .unwrap()
+        .rsplit_once('/')
+        .unwrap();
     let own = match own {
         "w" | "scale" => "weight",
         "b" | "shift" => "bias",
@@ -225,7 +276,10 @@ fn our_layout(shape: &[usize], numbers: &[f64]) -> Vec<f64> {
 }
 
 fn zeros(ty: &Type) -> Tensor {
-    Tensor { ty: ty.clone(), elements: vec![0.0; ty.elements()] }
+    Tensor {
+        ty: ty.clone(),
+        elements: vec![0.0; ty.elements()],
+    }
 }
 
 /// The greatest difference; infinite where lengths differ or a number is none.
@@ -234,7 +288,13 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
         return f64::INFINITY;
     }
     let far = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    far.fold(0.0, |worst, d| if d.is_nan() { f64::INFINITY } else { worst.max(d) })
+    far.fold(0.0, |worst, d| {
+        if d.is_nan() {
+            f64::INFINITY
+        } else {
+            worst.max(d)
+        }
+    })
 }
 
 impl Catalog for Case {

@@ -4,10 +4,10 @@
 
 mod support;
 
-use nnc_compiler::elaborate::{Request, elaborate, prelude};
+use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::graph::verify;
-use nnc_grammar::{Severity, Sources};
-use support::TestCatalog;
+use nnc_grammar::Severity;
+use support::compile;
 
 /// Every form of the language on few lines, so that most changes hit something.
 const PROGRAM: &str = r#"
@@ -55,9 +55,32 @@ train {
 
 /// What is put in the place of a token.
 const REPLACEMENTS: [&str; 26] = [
-    "0", "-1", "1", "2.5", "99999999999999", "1e300", "true", "\"same\"", "[]", "[2, 3]", "..",
-    "x", "y", "image", "label", "logits", "width", "model", "dense", "random()", "batch", "zeros",
-    "weight", "total(1)", "mixed", "step",
+    "0",
+    "-1",
+    "1",
+    "2.5",
+    "99999999999999",
+    "1e300",
+    "true",
+    "\"same\"",
+    "[]",
+    "[2, 3]",
+    "..",
+    "x",
+    "y",
+    "image",
+    "label",
+    "logits",
+    "width",
+    "model",
+    "dense",
+    "random()",
+    "batch",
+    "zeros",
+    "weight",
+    "total(1)",
+    "mixed",
+    "step",
 ];
 
 #[test]
@@ -72,10 +95,12 @@ fn changed_programs_are_answered() {
     // A fixed sequence, so that a failure repeats.
     let mut state = 1u64;
     let mut next = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    for round in 0..1500 {
+    for round in 0..800 {
         let mut changed = tokens.clone();
         for _ in 0..=round % 2 {
             let at = next(changed.len());
@@ -94,6 +119,35 @@ fn changed_programs_are_answered() {
             Err(_) => panic!("a panic on:\n{text}"),
         }
     }
+}
+
+/// Neither long sums, long pipes, deep brackets nor long chains of definitions
+/// exhaust the stack.
+#[test]
+fn monstrous_programs_are_answered() {
+    let net = |body: &str| {
+        PROGRAM.replace(
+            "image |> stem",
+            &format!("image |> stem\n let monster = {body}\n image |> stem"),
+        )
+    };
+    let sum = vec!["1"; 3_000].join(" + ");
+    let pipe = format!("image {}", "|> relu ".repeat(3_000));
+    let brackets = format!("{}1{}", "(".repeat(3_000), ")".repeat(3_000));
+    let lists = format!("{}1{}", "[".repeat(3_000), "]".repeat(3_000));
+    for body in [sum, pipe, brackets, lists] {
+        assert!(answer(&net(&body)).is_ok());
+    }
+    let mut chain = String::from("fn f0(x) { x }\n");
+    for i in 1..500 {
+        chain += &format!("fn f{i}(x) {{ f{}(x) }}\n", i - 1);
+    }
+    let told = answer(&(chain + &net("f499(image)"))).unwrap();
+    assert!(
+        told.iter()
+            .any(|message| message.contains("nested too deeply")),
+        "{told:#?}"
+    );
 }
 
 /// Words, numbers, strings, signs and the space between them.
@@ -118,19 +172,15 @@ fn tokens(text: &str) -> Vec<String> {
 
 /// The messages, or why the answer is none.
 fn answer(text: &str) -> Result<Vec<String>, String> {
-    let mut sources = Sources::default();
-    let prelude = prelude(&mut sources);
-    let file = sources.add("changed.nn", text);
-    let (main, diagnostics) = nnc_grammar::parse(file, text);
-    if !diagnostics.is_empty() {
-        return Ok(vec!["syntax".to_owned()]);
-    }
-    let catalog = TestCatalog::new();
-    let request = Request { main: &main, file, prelude: &prelude, overrides: &[], batch: None, catalog: &catalog };
-    let (model, diagnostics) = elaborate(&sources, &request);
+    let (model, diagnostics, _) = compile("changed.nn", text, &[]);
     let failed = diagnostics.iter().any(|d| d.severity == Severity::Error);
     match model {
-        Some(model) => model.steps.values().for_each(|step| verify(step, "elaborate")),
+        Some(model) => {
+            for step in model.steps.values() {
+                verify(step, "elaborate");
+                verify(&differentiate(step), "differentiate");
+            }
+        }
         None if !failed => return Err("neither a model nor an error".to_owned()),
         None => {}
     }

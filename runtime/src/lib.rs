@@ -5,6 +5,7 @@ pub mod program;
 pub mod error;
 pub mod files;
 pub mod memory;
+mod denormals;
 pub mod pool;
 pub mod workspace;
 pub mod machine;

@@ -1,6 +1,7 @@
 //! The memory that programs work on: the slots they share, and for each loaded
 //! program its arena, its inputs, and its places resolved to addresses.
 
+use crate::denormals::FlushToZero;
 use crate::error::Result;
 use crate::memory::{self, Region};
 use crate::pool::Worker;
@@ -269,6 +270,7 @@ impl Bound {
     /// All threads of the crew call this together, and meanwhile nobody else
     /// touches the workspace.
     pub(crate) unsafe fn perform(&self, worker: Worker<'_>) {
+        let _flush = FlushToZero::new();
         for launch in &self.launches {
             // SAFETY: launches are separated by meetings, or done by one thread in order.
             unsafe { self.launch(launch, worker) };
@@ -283,6 +285,7 @@ impl Bound {
     /// # Safety
     /// As for `perform`, and all launches before it are complete.
     pub(crate) unsafe fn perform_one(&self, index: usize, worker: Worker<'_>) {
+        let _flush = FlushToZero::new();
         // SAFETY: passed on.
         unsafe { self.launch(&self.launches[index], worker) };
     }

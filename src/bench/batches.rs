@@ -49,7 +49,10 @@ fn column(field: &Field, count: usize, seed: u64, number: u64) -> Column {
         }
         None => {
             let draw = |_| random.uniform();
-            Values::Floats(Arc::new((0..elements).map(draw).collect()), Affine::identity())
+            Values::Floats(
+                Arc::new((0..elements).map(draw).collect()),
+                Affine::identity(),
+            )
         }
     };
     Column {

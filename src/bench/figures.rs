@@ -2,7 +2,8 @@
 
 use super::measure::Times;
 use super::profile::Profile;
-use crate::report::{Align, Table, bytes, flop, milliseconds};
+use crate::model::Memory;
+use crate::report::{Align, Table, flop, milliseconds};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Figures {
     pub memory: Memory,
     /// Of the training step's kernels, if asked for.
     pub profile: Option<Profile>,
+    /// How its work divides among more threads, if asked for.
+    pub scaling: Option<String>,
 }
 
 /// A program and how long it takes.
@@ -43,17 +46,6 @@ pub struct Work {
     pub times: Times,
     /// Two for each multiply-accumulate of its products, nothing for element-wise work.
     pub flop: u64,
-}
-
-/// Bytes by lifetime.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Memory {
-    /// Within a step.
-    pub arena: usize,
-    /// Parameters and optimiser states.
-    pub slots: usize,
-    /// A batch of samples.
-    pub inputs: usize,
 }
 
 impl Work {
@@ -81,7 +73,11 @@ impl Figures {
         add("peak_gflops", json!(self.peak / 1e9));
         add("fraction_of_peak", json!(step.rate() / self.peak));
         for work in &self.inference {
-            let key = if work.batch == 1 { "inference_1" } else { "inference" };
+            let key = if work.batch == 1 {
+                "inference_1"
+            } else {
+                "inference"
+            };
             add(&format!("{key}_ms"), json!(in_ms(work.times.median)));
             add(&format!("{key}_ms_min"), json!(in_ms(work.times.least)));
         }
@@ -139,15 +135,12 @@ impl fmt::Display for Figures {
             "first step  {} ms after the start of the process",
             milliseconds(self.first_step)
         )?;
-        write!(
-            f,
-            "memory      {} arena + {} slots + {} inputs",
-            bytes(self.memory.arena),
-            bytes(self.memory.slots),
-            bytes(self.memory.inputs)
-        )?;
-        match &self.profile {
-            Some(profile) => write!(f, "\n\n{profile}"),
+        write!(f, "memory      {}", self.memory)?;
+        if let Some(profile) = &self.profile {
+            write!(f, "\n\n{profile}")?;
+        }
+        match &self.scaling {
+            Some(scaling) => write!(f, "\n\n{scaling}"),
             None => Ok(()),
         }
     }

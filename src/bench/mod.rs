@@ -6,20 +6,24 @@ mod figures;
 mod measure;
 mod peak;
 mod profile;
+mod scaling;
+mod trace;
 
 use crate::cli::BenchArgs;
 use crate::failure::Outcome;
 use crate::model::{Compiled, Compiler, Loaded};
 use crate::report::Report;
 use batches::Batches;
-use figures::{Figures, Memory, Work};
+use figures::{Figures, Work};
 use measure::{Times, steady};
+use nnc_runtime::files::write_atomically;
 use nnc_runtime::program::{InputKind, Program};
 use nnc_runtime::rng::{Stream, step_seed};
 use nnc_runtime::train::{Phase, Programs};
 use nnc_runtime::{Handle, Machine};
 use peak::peak;
 use profile::profile;
+use scaling::Scaling;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +41,7 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     let init = compiler.program(Phase::Init, experiment.batch)?;
     let step = compiler.compiled(Phase::Train, experiment.batch)?;
     let compile = clock.elapsed();
+    let memory = compiler.memory()?;
 
     let seed = args.machine.seed.unwrap_or(experiment.seed);
     let clock = Instant::now();
@@ -49,7 +54,9 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     };
     bench.initialize()?;
     let handle = bench.load(Arc::clone(&step.program))?;
-    bench.machine.enter(|session| batches.step(session, handle, 0));
+    bench
+        .machine
+        .enter(|session| batches.step(session, handle, 0));
     let first_step = start.elapsed() - generating;
 
     let budget = Duration::from_secs_f64(args.seconds);
@@ -66,15 +73,21 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
         let batches = Batches::generate(&experiment.fields, batch, seed);
         inference.push(bench.inference(compiled, &batches, batch, budget / INFERENCE_SHARE)?);
     }
-    let profile = match args.profile {
+    let wanted = args.profile || args.scaling || args.trace.is_some();
+    let profile = match wanted {
         true => {
             bench.initialize()?;
             Some(profile(&mut bench.machine, handle, peak))
         }
         false => None,
     };
+    if let (Some(file), Some(profile)) = (&args.trace, &profile) {
+        write_atomically(file, trace::trace(profile).as_bytes())?;
+    }
+    let scaling = profile.as_ref().filter(|_| args.scaling);
+    let scaling = scaling.map(|profile| Scaling::new(profile, compiler.threads()).to_string());
     let figures = Figures {
-        net: experiment.net.clone(),
+        net: loaded.name().to_string(),
         threads: compiler.threads(),
         isa: compiler.isa().to_string(),
         training,
@@ -82,12 +95,9 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
         peak,
         compile,
         first_step,
-        memory: Memory {
-            arena: step.program.arena_bytes,
-            slots: compiler.slots().bytes,
-            inputs: step.program.input_bytes,
-        },
-        profile,
+        memory,
+        profile: profile.filter(|_| args.profile),
+        scaling,
     };
     match args.json {
         true => report.result(figures.json()),
@@ -107,8 +117,11 @@ impl Bench {
     fn initialize(&mut self) -> nnc_runtime::Result<()> {
         let seed = step_seed(self.seed, Stream::Init, 0);
         let init = Arc::clone(&self.init);
-        self.machine
-            .run_once(init, |w, init| w.set(init, &InputKind::Seed, seed), |_, _| ())
+        self.machine.run_once(
+            init,
+            |w, init| w.set(init, &InputKind::Seed, seed),
+            |_, _| (),
+        )
     }
 
     /// Loads a program and sets all its inputs but the samples.
@@ -118,14 +131,21 @@ impl Bench {
         self.machine.set(handle, &InputKind::Seed, seed);
         self.machine.set(handle, &InputKind::Step, 1.0_f32);
         self.machine.set(handle, &InputKind::Epoch, 1.0_f32);
-        self.machine.set(handle, &InputKind::TotalSteps, TOTAL_STEPS);
+        self.machine
+            .set(handle, &InputKind::TotalSteps, TOTAL_STEPS);
         Ok(handle)
     }
 
-    fn steady(&mut self, program: Handle, batches: &Batches, budget: Duration) -> nnc_runtime::Result<Times> {
+    fn steady(
+        &mut self,
+        program: Handle,
+        batches: &Batches,
+        budget: Duration,
+    ) -> nnc_runtime::Result<Times> {
         steady(budget, |round| {
             self.initialize()?;
-            self.machine.enter(|session| round(&mut |number| batches.step(session, program, number)));
+            self.machine
+                .enter(|session| round(&mut |number| batches.step(session, program, number)));
             Ok(())
         })
     }

@@ -13,19 +13,29 @@ const ROUNDS: usize = 20;
 /// The kernels of a step with their times.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    rows: Vec<Row>,
-    /// FLOP per second.
-    peak: f64,
+    /// In the order in which they run.
+    pub rows: Vec<Row>,
+    /// FLOP per second that the machine can do.
+    pub peak: f64,
 }
 
+/// A kernel.
 #[derive(Clone, Debug)]
-struct Row {
-    kernel: String,
-    origin: String,
-    time: Duration,
-    flop: u64,
-    bytes: u64,
-    tasks: u64,
+pub struct Row {
+    /// Its name in the schedule.
+    pub kernel: String,
+    /// Where in the model it came from.
+    pub origin: String,
+    /// The shortest that was measured.
+    pub time: Duration,
+    /// Of its products.
+    pub flop: u64,
+    /// Of distinct memory that it reads and writes.
+    pub bytes: u64,
+    /// Into how many equal parts its work divides.
+    pub tasks: u64,
+    /// Whether more than one thread performs them.
+    pub parallel: bool,
 }
 
 /// Times each kernel of a loaded program.
@@ -33,7 +43,11 @@ pub fn profile(machine: &mut Machine, program: Handle, peak: f64) -> Profile {
     let times = machine.profile(program, ROUNDS);
     let launches = &machine.program(program).launches;
     Profile {
-        rows: launches.iter().zip(times).map(|(launch, time)| Row::new(launch, time)).collect(),
+        rows: launches
+            .iter()
+            .zip(times)
+            .map(|(launch, time)| Row::new(launch, time))
+            .collect(),
         peak,
     }
 }
@@ -87,6 +101,7 @@ impl Row {
             flop: launch.flop,
             bytes: launch.bytes,
             tasks: launch.tasks,
+            parallel: launch.parallel,
         }
     }
 

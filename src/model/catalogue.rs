@@ -26,7 +26,11 @@ impl Catalog for Catalogue {
         &self.signatures
     }
 
-    fn fields(&self, source: &str, arguments: &[(String, DataValue)]) -> Result<Vec<Field>, String> {
+    fn fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Result<Vec<Field>, String> {
         let call = call(source, arguments);
         let fields = data::fields(&call).map_err(|error| error.to_string())?;
         Ok(fields.into_iter().map(field).collect())
@@ -35,14 +39,19 @@ impl Catalog for Catalogue {
 
 /// A model's data pipeline, as the runtime runs it.
 pub fn calls(pipeline: &[DataStep]) -> Vec<Call> {
-    pipeline.iter().map(|step| call(&step.name, &step.arguments)).collect()
+    pipeline
+        .iter()
+        .map(|step| call(&step.name, &step.arguments))
+        .collect()
 }
 
 fn call(name: &str, arguments: &[(String, DataValue)]) -> Call {
     let arguments = arguments.iter();
     Call {
         name: name.to_string(),
-        arguments: arguments.map(|(name, argument)| (name.clone(), value(argument))).collect(),
+        arguments: arguments
+            .map(|(name, argument)| (name.clone(), value(argument)))
+            .collect(),
     }
 }
 
@@ -110,11 +119,18 @@ mod tests {
     #[test]
     fn every_entry_of_the_runtime_translates() {
         let catalogue = Catalogue::new();
-        assert_eq!(catalogue.signatures().len(), data::SOURCES.len() + data::STEPS.len());
+        assert_eq!(
+            catalogue.signatures().len(),
+            data::SOURCES.len() + data::STEPS.len()
+        );
         for signature in catalogue.signatures() {
             if signature.role == Role::Source {
                 let fields = catalogue.fields(&signature.name, &[]);
-                assert!(fields.is_ok_and(|fields| !fields.is_empty()), "{}", signature.name);
+                assert!(
+                    fields.is_ok_and(|fields| !fields.is_empty()),
+                    "{}",
+                    signature.name
+                );
             }
         }
     }

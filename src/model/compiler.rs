@@ -1,6 +1,6 @@
 //! Programs on demand: by phase and batch size, compiled once each.
 
-use super::Loaded;
+use super::{Loaded, Memory};
 use crate::cli::{IsaChoice, MachineArgs};
 use crate::failure::{Failure, Outcome};
 use nnc_compiler::graph::{self, flops};
@@ -42,7 +42,9 @@ impl<'a> Compiler<'a> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()
-            .map_err(|error| Failure::world("io", format!("cannot start {threads} threads: {error}")))?;
+            .map_err(|error| {
+                Failure::world("io", format!("cannot start {threads} threads: {error}"))
+            })?;
         Ok(Compiler {
             loaded,
             target: target(machine.isa)?,
@@ -82,6 +84,17 @@ impl<'a> Compiler<'a> {
         let compiled = self.compile(phase, batch)?;
         known.insert((phase, batch), compiled.clone());
         Ok(compiled)
+    }
+
+    /// What training holds, if this machine can hold it.
+    pub fn memory(&self) -> Outcome<Memory> {
+        let step = self.program(Phase::Train, self.loaded.model.experiment.batch)?;
+        Memory {
+            arena: step.arena_bytes,
+            slots: self.slots.bytes,
+            inputs: step.input_bytes,
+        }
+        .check()
     }
 
     fn compile(&self, phase: Phase, batch: usize) -> Result<Compiled, Error> {

@@ -3,9 +3,11 @@
 
 mod catalogue;
 mod compiler;
+mod memory;
 
 pub use catalogue::calls;
 pub use compiler::{Compiled, Compiler, target};
+pub use memory::Memory;
 
 use crate::cli::ModelArgs;
 use crate::failure::{Failure, Outcome, Stop};
@@ -53,6 +55,18 @@ impl Loaded {
         })
     }
 
+    /// Of the net, or where `train` applies none, of the file.
+    pub fn name(&self) -> &str {
+        match self.model.experiment.net.as_str() {
+            "" => self
+                .path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or("model"),
+            net => net,
+        }
+    }
+
     /// The same model for another batch size.
     pub fn at_batch(&self, batch: usize) -> Result<Cow<'_, Model>, String> {
         if batch == self.model.experiment.batch {
@@ -62,7 +76,10 @@ impl Loaded {
         model.map(Cow::Owned).ok_or_else(|| {
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let errors: Vec<&str> = errors.map(|error| error.message.as_str()).collect();
-            format!("the model is wrong for a batch of {batch}: {}", errors.join("; "))
+            format!(
+                "the model is wrong for a batch of {batch}: {}",
+                errors.join("; ")
+            )
         })
     }
 
@@ -115,7 +132,8 @@ impl Text {
 }
 
 fn read(path: &Path) -> Outcome<String> {
-    let fault = |text: String| Failure::world("io", format!("cannot read `{}`: {text}", path.display()));
+    let fault =
+        |text: String| Failure::world("io", format!("cannot read `{}`: {text}", path.display()));
     if path.is_dir() {
         return Err(fault("it is a folder, not a model file".into()).into());
     }
@@ -131,7 +149,9 @@ fn overrides(written: &[String], sources: &mut Sources) -> Outcome<Vec<Override>
         }
         _ => {
             let fault = format!("`--set {text}` says no value");
-            Err(Failure::world("usage", fault).help("write it as NAME=VALUE: `--set lr=3e-4`").into())
+            Err(Failure::world("usage", fault)
+                .help("write it as NAME=VALUE: `--set lr=3e-4`")
+                .into())
         }
     };
     written.iter().map(split).collect()

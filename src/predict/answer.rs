@@ -45,11 +45,22 @@ impl Answer {
                 let ranked = ranked(probabilities);
                 let percent = |class: usize| format!("{:.1} %", probabilities[class] * 100.0);
                 let others = ranked.iter().skip(1).take(RUNNERS_UP);
-                let others: Vec<String> = others.map(|&class| format!("{class}: {}", percent(class))).collect();
-                format!("{}  {}  ({})", ranked[0], percent(ranked[0]), others.join(", "))
+                let others: Vec<String> = others
+                    .map(|&class| format!("{class}: {}", percent(class)))
+                    .collect();
+                format!(
+                    "{}  {}  ({})",
+                    ranked[0],
+                    percent(ranked[0]),
+                    others.join(", ")
+                )
             }
             Answer::Numbers(_, values) => {
-                let shown: Vec<String> = values.iter().take(NUMBERS_SHOWN).map(|&value| measure(value)).collect();
+                let shown: Vec<String> = values
+                    .iter()
+                    .take(NUMBERS_SHOWN)
+                    .map(|&value| measure(value))
+                    .collect();
                 let rest = match values.len() > NUMBERS_SHOWN {
                     true => format!(" ... {} in all", values.len()),
                     false => String::new(),
@@ -70,7 +81,9 @@ impl Answer {
                     ("probabilities", json!(probabilities)),
                 ]
             }
-            Answer::Numbers(shape, values) => vec![("shape", json!(shape)), ("result", json!(values))],
+            Answer::Numbers(shape, values) => {
+                vec![("shape", json!(shape)), ("result", json!(values))]
+            }
         }
     }
 }
@@ -90,7 +103,10 @@ fn is_distribution(result: &[f32]) -> bool {
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|&logit| (logit - greatest).exp()).collect();
+    let powers: Vec<f32> = logits
+        .iter()
+        .map(|&logit| (logit - greatest).exp())
+        .collect();
     let sum: f32 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }
@@ -121,8 +137,14 @@ mod tests {
             panic!("classes")
         };
         assert!((once[1] - 0.665_241).abs() < 1e-5);
-        assert_eq!(Answer::new(&Meaning::Classes, &once), Answer::Classes(once.clone()));
-        assert_eq!(Answer::Classes(once).text(), "1  66.5 %  (2: 24.5 %, 0: 9.0 %)");
+        assert_eq!(
+            Answer::new(&Meaning::Classes, &once),
+            Answer::Classes(once.clone())
+        );
+        assert_eq!(
+            Answer::Classes(once).text(),
+            "1  66.5 %  (2: 24.5 %, 0: 9.0 %)"
+        );
     }
 
     #[test]
@@ -142,6 +164,9 @@ mod tests {
         let answer = Answer::new(&Meaning::Numbers(vec![20]), &[0.5; 20]);
         assert!(answer.text().ends_with(" ... 20 in all"));
         assert_eq!(answer.members()[1].1.as_array().map(Vec::len), Some(20));
-        assert_eq!(Answer::new(&Meaning::Numbers(vec![]), &[1.25]).text(), "1.250");
+        assert_eq!(
+            Answer::new(&Meaning::Numbers(vec![]), &[1.25]).text(),
+            "1.250"
+        );
     }
 }

@@ -27,9 +27,12 @@ pub enum Numbers {
 
 /// Reads an array of any real type.
 pub fn read_array(path: &Path) -> Outcome<Array> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::world("io", format!("cannot read `{}`: {error}", path.display())))?;
-    parse(&bytes).map_err(|fault| Failure::world("bad-input", format!("`{}`: {fault}", path.display())).into())
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::world("io", format!("cannot read `{}`: {error}", path.display()))
+    })?;
+    parse(&bytes).map_err(|fault| {
+        Failure::world("bad-input", format!("`{}`: {fault}", path.display())).into()
+    })
 }
 
 fn parse(bytes: &[u8]) -> Result<Array, String> {
@@ -44,13 +47,22 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
     let size = ty.size_field();
     let extents: Vec<usize> = file.shape().iter().map(|&extent| extent as usize).collect();
     // A header may promise more than the file holds; believe the file.
-    let promised = extents.iter().try_fold(size as usize, |bytes, &extent| bytes.checked_mul(extent));
+    let promised = extents
+        .iter()
+        .try_fold(size as usize, |bytes, &extent| bytes.checked_mul(extent));
     if promised.is_none_or(|promised| promised > bytes.len()) {
-        return Err(format!("the file ends before the {} elements that it promises", shape(&extents)));
+        return Err(format!(
+            "the file ends before the {} elements that it promises",
+            shape(&extents)
+        ));
     }
     macro_rules! read {
         ($from:ty, $to:ty) => {
-            file.into_vec::<$from>().map_err(damaged)?.into_iter().map(|value| value as $to).collect()
+            file.into_vec::<$from>()
+                .map_err(damaged)?
+                .into_iter()
+                .map(|value| value as $to)
+                .collect()
         };
     }
     let values = match (ty.type_char(), size) {
@@ -64,9 +76,16 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
         (TypeChar::Int, 2) => Numbers::Integers(read!(i16, i64)),
         (TypeChar::Int, 4) => Numbers::Integers(read!(i32, i64)),
         (TypeChar::Int, 8) => Numbers::Integers(file.into_vec().map_err(damaged)?),
-        _ => return Err(format!("elements of type `{ty}` are not supported; save `x.astype(np.float32)`")),
+        _ => {
+            return Err(format!(
+                "elements of type `{ty}` are not supported; save `x.astype(np.float32)`"
+            ));
+        }
     };
-    Ok(Array { shape: extents, values })
+    Ok(Array {
+        shape: extents,
+        values,
+    })
 }
 
 impl Array {
@@ -95,7 +114,11 @@ mod tests {
     use super::*;
     use npyz::WriterBuilder;
 
-    fn npy<T: npyz::AutoSerialize + npyz::Serialize + Copy>(shape: &[u64], values: &[T], order: Order) -> Vec<u8> {
+    fn npy<T: npyz::AutoSerialize + npyz::Serialize + Copy>(
+        shape: &[u64],
+        values: &[T],
+        order: Order,
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = npyz::WriteOptions::new()
             .default_dtype()
@@ -111,13 +134,31 @@ mod tests {
 
     #[test]
     fn numbers_of_any_width_are_read() {
-        let array = |values| Array { shape: vec![2], values };
+        let array = |values| Array {
+            shape: vec![2],
+            values,
+        };
         let of = |bytes: Vec<u8>| parse(&bytes).unwrap();
-        assert_eq!(of(npy(&[2], &[1.5_f32, -2.0], Order::C)), array(Numbers::Floats(vec![1.5, -2.0])));
-        assert_eq!(of(npy(&[2], &[1.5_f64, -2.0], Order::C)), array(Numbers::Floats(vec![1.5, -2.0])));
-        assert_eq!(of(npy(&[2], &[0_u8, 255], Order::C)), array(Numbers::Bytes(vec![0, 255])));
-        assert_eq!(of(npy(&[2], &[-3_i16, 7], Order::C)), array(Numbers::Integers(vec![-3, 7])));
-        assert_eq!(of(npy(&[2], &[-3_i64, 7], Order::C)), array(Numbers::Integers(vec![-3, 7])));
+        assert_eq!(
+            of(npy(&[2], &[1.5_f32, -2.0], Order::C)),
+            array(Numbers::Floats(vec![1.5, -2.0]))
+        );
+        assert_eq!(
+            of(npy(&[2], &[1.5_f64, -2.0], Order::C)),
+            array(Numbers::Floats(vec![1.5, -2.0]))
+        );
+        assert_eq!(
+            of(npy(&[2], &[0_u8, 255], Order::C)),
+            array(Numbers::Bytes(vec![0, 255]))
+        );
+        assert_eq!(
+            of(npy(&[2], &[-3_i16, 7], Order::C)),
+            array(Numbers::Integers(vec![-3, 7]))
+        );
+        assert_eq!(
+            of(npy(&[2], &[-3_i64, 7], Order::C)),
+            array(Numbers::Integers(vec![-3, 7]))
+        );
     }
 
     #[test]
@@ -130,8 +171,16 @@ mod tests {
         assert_eq!(array(&[5, 1, 28, 28]).samples_of(&[1, 28, 28]), Ok(5));
         assert_eq!(array(&[5]).samples_of(&[]), Ok(5));
         let fault = array(&[28, 28, 1]).samples_of(&[1, 28, 28]).unwrap_err();
-        assert_eq!(fault, "the net reads [1, 28, 28] (or a batch, [n, 1, 28, 28]), but the array is [28, 28, 1]");
-        assert!(array(&[0, 3]).samples_of(&[3]).unwrap_err().contains("empty"));
+        assert_eq!(
+            fault,
+            "the net reads [1, 28, 28] (or a batch, [n, 1, 28, 28]), but the array is [28, 28, 1]"
+        );
+        assert!(
+            array(&[0, 3])
+                .samples_of(&[3])
+                .unwrap_err()
+                .contains("empty")
+        );
     }
 
     #[test]

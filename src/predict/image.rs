@@ -41,11 +41,18 @@ impl PictureForm {
 }
 
 /// Reads a picture as bytes `[c, h, w]`, and says what had to be changed.
-pub fn read_picture(path: &Path, form: PictureForm, source: &str, report: &Report) -> Outcome<Vec<u8>> {
+pub fn read_picture(
+    path: &Path,
+    form: PictureForm,
+    source: &str,
+    report: &Report,
+) -> Outcome<Vec<u8>> {
     let picture = over_white(decode(path)?);
     let (width, height) = (picture.width(), picture.height());
     if width == 0 || height == 0 {
-        return Err(Failure::world("bad-input", format!("`{}` has no pixels", path.display())).into());
+        return Err(
+            Failure::world("bad-input", format!("`{}` has no pixels", path.display())).into(),
+        );
     }
     let resized = (width, height) != (form.width, form.height);
     if resized {
@@ -58,7 +65,12 @@ pub fn read_picture(path: &Path, form: PictureForm, source: &str, report: &Repor
     }
     Ok(match form.channels {
         Channels::Rgb => planes(&match resized {
-            true => imageops::resize(&picture.to_rgb8(), form.width, form.height, FilterType::Triangle),
+            true => imageops::resize(
+                &picture.to_rgb8(),
+                form.width,
+                form.height,
+                FilterType::Triangle,
+            ),
             false => picture.to_rgb8(),
         }),
         Channels::Grey => {
@@ -71,7 +83,8 @@ pub fn read_picture(path: &Path, form: PictureForm, source: &str, report: &Repor
                 ));
             }
             match resized {
-                true => imageops::resize(&grey, form.width, form.height, FilterType::Triangle).into_raw(),
+                true => imageops::resize(&grey, form.width, form.height, FilterType::Triangle)
+                    .into_raw(),
                 false => grey.into_raw(),
             }
         }
@@ -79,19 +92,26 @@ pub fn read_picture(path: &Path, form: PictureForm, source: &str, report: &Repor
 }
 
 fn decode(path: &Path) -> Outcome<DynamicImage> {
-    let unreadable = |error| Failure::world("io", format!("cannot read `{}`: {error}", path.display()));
+    let unreadable =
+        |error| Failure::world("io", format!("cannot read `{}`: {error}", path.display()));
     // By the content, whatever the file is called.
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let reader = ImageReader::new(std::io::BufReader::new(file))
         .with_guessed_format()
         .map_err(unreadable)?;
     if reader.format().is_none() {
-        let fault = format!("`{}` is neither a PNG nor a JPEG image nor an .npy array", path.display());
+        let fault = format!(
+            "`{}` is neither a PNG nor a JPEG image nor an .npy array",
+            path.display()
+        );
         return Err(Failure::world("bad-input", fault).into());
     }
-    let picture = reader
-        .decode()
-        .map_err(|error| Failure::world("bad-input", format!("`{}` is damaged: {error}", path.display())))?;
+    let picture = reader.decode().map_err(|error| {
+        Failure::world(
+            "bad-input",
+            format!("`{}` is damaged: {error}", path.display()),
+        )
+    })?;
     Ok(picture)
 }
 
@@ -117,7 +137,9 @@ fn has_bright_border(grey: &GrayImage) -> bool {
     let border = grey
         .enumerate_pixels()
         .filter(|(x, y, _)| *x == 0 || *y == 0 || *x == right || *y == bottom);
-    let (sum, count) = border.fold((0, 0), |(sum, count), (_, _, pixel)| (sum + u64::from(pixel.0[0]), count + 1));
+    let (sum, count) = border.fold((0, 0), |(sum, count), (_, _, pixel)| {
+        (sum + u64::from(pixel.0[0]), count + 1)
+    });
     sum > 127 * count
 }
 
@@ -146,7 +168,13 @@ mod tests {
     fn read(picture: impl Into<DynamicImage>, shape: &[usize], source: &str) -> Vec<u8> {
         let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
         picture.into().save(file.path()).unwrap();
-        read_picture(file.path(), PictureForm::of(shape).unwrap(), source, &silent()).unwrap()
+        read_picture(
+            file.path(),
+            PictureForm::of(shape).unwrap(),
+            source,
+            &silent(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -161,7 +189,10 @@ mod tests {
         let grey = GrayImage::from_fn(3, 2, |x, y| Luma([(10 * y + x) as u8]));
         assert_eq!(read(grey, &[1, 2, 3], "mnist"), [0, 1, 2, 10, 11, 12]);
         let colour = RgbImage::from_fn(2, 1, |x, _| Rgb([x as u8, 100, 200 + x as u8]));
-        assert_eq!(read(colour, &[3, 1, 2], "cifar10"), [0, 1, 100, 100, 200, 201]);
+        assert_eq!(
+            read(colour, &[3, 1, 2], "cifar10"),
+            [0, 1, 100, 100, 200, 201]
+        );
     }
 
     #[test]
@@ -170,16 +201,23 @@ mod tests {
         let inverted = [0, 0, 0, 0, 255, 0, 0, 0, 0];
         assert_eq!(read(digit.clone(), &[3, 3], "mnist"), inverted);
         assert_eq!(read(digit, &[3, 3], "photos")[0], 255);
-        let drawn = RgbaImage::from_fn(3, 3, |x, y| Rgba([0, 0, 0, if (x, y) == (1, 1) { 255 } else { 0 }]));
+        let drawn = RgbaImage::from_fn(3, 3, |x, y| {
+            Rgba([0, 0, 0, if (x, y) == (1, 1) { 255 } else { 0 }])
+        });
         assert_eq!(read(drawn, &[3, 3], "digits"), inverted);
     }
 
     #[test]
     fn a_larger_picture_is_averaged_down() {
-        let checks = GrayImage::from_fn(56, 56, |x, y| Luma([if (x + y) % 2 == 0 { 0 } else { 200 }]));
+        let checks = GrayImage::from_fn(56, 56, |x, y| {
+            Luma([if (x + y) % 2 == 0 { 0 } else { 200 }])
+        });
         let small = read(checks, &[1, 28, 28], "photos");
         assert_eq!(small.len(), 28 * 28);
-        assert!(small.iter().all(|&value| (90..=110).contains(&value)), "{small:?}");
+        assert!(
+            small.iter().all(|&value| (90..=110).contains(&value)),
+            "{small:?}"
+        );
     }
 
     #[test]

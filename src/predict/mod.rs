@@ -56,7 +56,10 @@ pub fn predict(args: &PredictArgs, report: Report) -> Outcome {
 fn the_input(loaded: &Loaded) -> Outcome<&Field> {
     let experiment = &loaded.model.experiment;
     let Some(step) = loaded.model.steps.get(&nnc_compiler::graph::Phase::Predict) else {
-        let fault = format!("`{}` is not applied to fields of the data alone", experiment.net);
+        let fault = format!(
+            "`{}` is not applied to fields of the data alone",
+            experiment.net
+        );
         return Err(Failure::model("no-prediction", fault).into());
     };
     let reads = |field: &&Field| {
@@ -69,7 +72,12 @@ fn the_input(loaded: &Loaded) -> Outcome<&Field> {
         [field] => Ok(field),
         _ => {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-            let fault = format!("`{}` reads {} fields ({})", experiment.net, names.len(), names.join(", "));
+            let fault = format!(
+                "`{}` reads {} fields ({})",
+                experiment.net,
+                names.len(),
+                names.join(", ")
+            );
             let failure = Failure::world("bad-input", format!("{fault}; predict can give it one"));
             Err(failure.into())
         }
@@ -89,12 +97,21 @@ enum Values {
 
 impl Samples {
     /// From a picture or an array, scaled as the data source and its loader steps do it.
-    fn read(path: &Path, field: &Field, experiment: &Experiment, report: &Report) -> Outcome<Samples> {
-        let is_array = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+    fn read(
+        path: &Path,
+        field: &Field,
+        experiment: &Experiment,
+        report: &Report,
+    ) -> Outcome<Samples> {
+        let is_array = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
         let (count, numbers) = match is_array {
             true => {
                 let array = read_array(path)?;
-                let count = array.samples_of(&field.shape).map_err(|fault| unusable(path, &fault))?;
+                let count = array
+                    .samples_of(&field.shape)
+                    .map_err(|fault| unusable(path, &fault))?;
                 (count, array.values)
             }
             false => match PictureForm::of(&field.shape) {
@@ -103,14 +120,20 @@ impl Samples {
                     (1, Numbers::Bytes(pixels))
                 }
                 _ => {
-                    let fault = format!("`{}` is {}, which no picture is", field.name, shape(&field.shape));
+                    let fault = format!(
+                        "`{}` is {}, which no picture is",
+                        field.name,
+                        shape(&field.shape)
+                    );
                     let help = "give an .npy array of that shape, or a batch of them";
                     return Err(unusable(path, &fault).help(help).into());
                 }
             },
         };
         let values = match field.classes {
-            Some(classes) => Values::Classes(as_classes(&numbers, classes).map_err(|fault| unusable(path, &fault))?),
+            Some(classes) => Values::Classes(
+                as_classes(&numbers, classes).map_err(|fault| unusable(path, &fault))?,
+            ),
             None => Values::Floats(as_floats(&numbers, count, field, experiment)?),
         };
         Ok(Samples { count, values })
@@ -123,7 +146,12 @@ fn unusable(path: &Path, fault: &str) -> Failure {
 
 /// Bytes are pixels, which sources bring to 0..1; other numbers are taken as they are.
 /// Then come the loader steps.
-fn as_floats(numbers: &Numbers, count: usize, field: &Field, experiment: &Experiment) -> Outcome<Vec<f32>> {
+fn as_floats(
+    numbers: &Numbers,
+    count: usize,
+    field: &Field,
+    experiment: &Experiment,
+) -> Outcome<Vec<f32>> {
     let start = match numbers {
         Numbers::Bytes(_) => Affine::unit_bytes(),
         Numbers::Floats(_) | Numbers::Integers(_) => Affine::identity(),
@@ -176,7 +204,10 @@ fn as_classes(numbers: &Numbers, classes: usize) -> Result<Vec<i32>, String> {
     };
     match numbers {
         Numbers::Integers(values) => values.iter().map(|&value| check(value)).collect(),
-        Numbers::Bytes(values) => values.iter().map(|&value| check(i64::from(value))).collect(),
+        Numbers::Bytes(values) => values
+            .iter()
+            .map(|&value| check(i64::from(value)))
+            .collect(),
         Numbers::Floats(_) => Err("the net reads classes, but the array holds real numbers".into()),
     }
 }
@@ -200,7 +231,13 @@ impl Predictor<'_> {
         Ok(answers)
     }
 
-    fn batch(&mut self, samples: &Samples, first: usize, batch: usize, answers: &mut Vec<Answer>) -> Outcome {
+    fn batch(
+        &mut self,
+        samples: &Samples,
+        first: usize,
+        batch: usize,
+        answers: &mut Vec<Answer>,
+    ) -> Outcome {
         let program = self.compiler.program(Phase::Predict, batch)?;
         let meaning = self.meaning(&program.outputs[0].shape);
         let size = self.field.shape.iter().product::<usize>();
@@ -209,7 +246,11 @@ impl Predictor<'_> {
         self.machine.run_once(
             program,
             |workspace, program| {
-                workspace.set(program, &InputKind::Seed, step_seed(self.experiment.seed, Stream::Predict, 0));
+                workspace.set(
+                    program,
+                    &InputKind::Seed,
+                    step_seed(self.experiment.seed, Stream::Predict, 0),
+                );
                 match &samples.values {
                     Values::Floats(values) => fill(workspace.input(program, &kind), &values[part]),
                     Values::Classes(values) => fill(workspace.input(program, &kind), &values[part]),
@@ -229,7 +270,12 @@ impl Predictor<'_> {
 
     /// Of a result of this shape, batch included.
     fn meaning(&self, shape: &[usize]) -> Meaning {
-        let classes: Vec<usize> = self.experiment.fields.iter().filter_map(|field| field.classes).collect();
+        let classes: Vec<usize> = self
+            .experiment
+            .fields
+            .iter()
+            .filter_map(|field| field.classes)
+            .collect();
         meaning(&shape[1..], &classes)
     }
 }
@@ -245,6 +291,11 @@ fn as_json(path: &Path, index: usize, answer: &Answer) -> String {
     let mut line = Map::new();
     line.insert("input".into(), json!(path.display().to_string()));
     line.insert("index".into(), json!(index));
-    line.extend(answer.members().into_iter().map(|(key, value)| (key.to_string(), value)));
+    line.extend(
+        answer
+            .members()
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value)),
+    );
     serde_json::Value::Object(line).to_string()
 }

@@ -99,7 +99,9 @@ impl Report {
                 ErrorFormat::Json => write_err(&render::json(diagnostic, sources)),
             }
         }
-        if let (ErrorFormat::Human, Some(summary)) = (self.error_format, render::summary(diagnostics)) {
+        if let (ErrorFormat::Human, Some(summary)) =
+            (self.error_format, render::summary(diagnostics))
+        {
             write_err(&summary);
         }
     }
@@ -163,7 +165,11 @@ fn write_out(text: &str) -> Outcome {
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Stop::ReaderLeft,
-        _ => Failure::world("io", format!("cannot write to the standard output: {error}")).into(),
+        _ => Failure::world(
+            "io",
+            format!("cannot write to the standard output: {error}"),
+        )
+        .into(),
     })
 }
 

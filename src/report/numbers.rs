@@ -34,7 +34,12 @@ pub fn bytes(number: usize) -> String {
 
 /// `6.19 GFLOP`
 pub fn flop(number: u64) -> String {
-    const UNITS: [(&str, f64); 4] = [("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6), ("kFLOP", 1e3)];
+    const UNITS: [(&str, f64); 4] = [
+        ("TFLOP", 1e12),
+        ("GFLOP", 1e9),
+        ("MFLOP", 1e6),
+        ("kFLOP", 1e3),
+    ];
     let number = number as f64;
     match UNITS.iter().find(|(_, size)| number >= *size) {
         Some((unit, size)) => format!("{} {unit}", significant(number / size, 3)),
@@ -68,7 +73,7 @@ pub fn measure(number: f32) -> String {
     let size = number.abs();
     match () {
         () if !number.is_finite() => number.to_string(),
-        () if size != 0.0 && (size < 1e-3 || size >= 1e6) => format!("{number:.3e}"),
+        () if size != 0.0 && !(1e-3..1e6).contains(&size) => format!("{number:.3e}"),
         () if size < 1.0 => format!("{number:.4}"),
         () => significant(f64::from(number), 4),
     }
@@ -101,23 +106,53 @@ mod tests {
         let shown = [0, 12, 1234, 203_264, 6_190_000_000, 1_500_000_000_000].map(flop);
         assert_eq!(
             shown,
-            ["0 FLOP", "12 FLOP", "1.23 kFLOP", "203 kFLOP", "6.19 GFLOP", "1.50 TFLOP"]
+            [
+                "0 FLOP",
+                "12 FLOP",
+                "1.23 kFLOP",
+                "203 kFLOP",
+                "6.19 GFLOP",
+                "1.50 TFLOP"
+            ]
         );
     }
 
     #[test]
     fn durations_change_their_unit() {
-        let shown = [0.0, 0.000_066_4, 0.0614, 0.9999, 12.34, 59.97, 247.0, 7380.0]
-            .map(|seconds| duration(Duration::from_secs_f64(seconds)));
+        let shown = [
+            0.0,
+            0.000_066_4,
+            0.0614,
+            0.9999,
+            12.34,
+            59.97,
+            247.0,
+            7380.0,
+        ]
+        .map(|seconds| duration(Duration::from_secs_f64(seconds)));
         assert_eq!(
             shown,
-            ["0.00 ms", "0.0664 ms", "61.4 ms", "1.0 s", "12.3 s", "1 min 00 s", "4 min 07 s", "2 h 03 min"]
+            [
+                "0.00 ms",
+                "0.0664 ms",
+                "61.4 ms",
+                "1.0 s",
+                "12.3 s",
+                "1 min 00 s",
+                "4 min 07 s",
+                "2 h 03 min"
+            ]
         );
     }
 
     #[test]
     fn measures_keep_four_digits() {
-        let shown = [0.0, 0.9912, 1.0, 2.302_585, 123.456, 1.2e-7, f32::NAN].map(measure);
-        assert_eq!(shown, ["0.0000", "0.9912", "1.000", "2.303", "123.5", "1.200e-7", "NaN"]);
+        let shown = [0.0, 0.9912, 1.0, 2.302_51, 123.456, 1.2e-7, f32::NAN].map(measure);
+        assert_eq!(
+            shown,
+            [
+                "0.0000", "0.9912", "1.000", "2.303", "123.5", "1.200e-7", "NaN"
+            ]
+        );
     }
 }

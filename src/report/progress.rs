@@ -104,23 +104,32 @@ impl<'a> Progress<'a> {
             return Ok(());
         };
         pass.done += 1;
-        pass.loss = Some(pass.loss.map_or(loss, |mean| mean + SMOOTHING * (loss - mean)));
+        pass.loss = Some(
+            pass.loss
+                .map_or(loss, |mean| mean + SMOOTHING * (loss - mean)),
+        );
         let interval = if pass.bar.is_some() { REFRESH } else { MENTION };
         if pass.told.elapsed() < interval {
             return Ok(());
         }
         pass.told = Instant::now();
-        let news = format!("loss {}  {}", measure(loss_of(pass)), rate(pass.steps_done(), pass.clock.elapsed()));
+        let news = format!(
+            "loss {}  {}",
+            measure(loss_of(pass)),
+            rate(pass.steps_done(), pass.clock.elapsed())
+        );
         match &pass.bar {
             Some(bar) => {
                 bar.set_position(pass.done as u64);
                 bar.set_message(news);
                 Ok(())
             }
-            None => {
+            None if self.form == Form::News => {
                 let line = format!("{}: step {}/{}  {news}", pass.name, pass.done, pass.steps);
                 self.report.say(line)
             }
+            // Nothing may stand between the answers.
+            None => Ok(()),
         }
     }
 
@@ -155,7 +164,12 @@ impl<'a> Progress<'a> {
 impl Observer for Progress<'_> {
     fn notice(&mut self, event: &Event<'_>) -> nnc_runtime::Result<()> {
         let told = match *event {
-            Event::PassBegan { split, epoch, steps, done } => {
+            Event::PassBegan {
+                split,
+                epoch,
+                steps,
+                done,
+            } => {
                 self.begin(split, epoch, steps, done);
                 Ok(())
             }
@@ -228,16 +242,37 @@ impl Row<'_> {
         let values = self.measures.iter().map(|(_, value)| measure(*value));
         let rate = format!("{:.0}", steps as f64 / self.elapsed.as_secs_f64().max(1e-9));
         let epoch = self.epoch.to_string();
-        self.line(&epoch, &self.split.to_string(), values.collect(), &rate, &duration(self.elapsed))
+        self.line(
+            &epoch,
+            &self.split.to_string(),
+            values.collect(),
+            &rate,
+            &duration(self.elapsed),
+        )
     }
 
-    fn line(&self, epoch: &str, split: &str, values: Vec<String>, rate: &str, time: &str) -> String {
+    fn line(
+        &self,
+        epoch: &str,
+        split: &str,
+        values: Vec<String>,
+        rate: &str,
+        time: &str,
+    ) -> String {
         let mut cells = vec![
             (epoch.to_string(), Align::Right, "epoch".len()),
             (split.to_string(), Align::Left, "split".len()),
         ];
-        let widths = self.measures.iter().map(|(name, _)| name.chars().count().max("0.9912".len()));
-        cells.extend(values.into_iter().zip(widths).map(|(value, width)| (value, Align::Right, width)));
+        let widths = self
+            .measures
+            .iter()
+            .map(|(name, _)| name.chars().count().max("0.9912".len()));
+        cells.extend(
+            values
+                .into_iter()
+                .zip(widths)
+                .map(|(value, width)| (value, Align::Right, width)),
+        );
         cells.push((rate.to_string(), Align::Right, "steps/s".len()));
         cells.push((time.to_string(), Align::Right, "4 min 07 s".len()));
         Table::line(&cells)
@@ -248,7 +283,11 @@ impl Row<'_> {
         line.insert("split".into(), json!(self.split.to_string()));
         line.insert("epoch".into(), json!(self.epoch));
         line.insert("step".into(), json!(self.step));
-        line.extend(self.measures.iter().map(|(name, value)| (name.clone(), json!(value))));
+        line.extend(
+            self.measures
+                .iter()
+                .map(|(name, value)| (name.clone(), json!(value))),
+        );
         line.insert("samples".into(), json!(self.samples));
         line.insert("seconds".into(), json!(self.elapsed.as_secs_f64()));
         Value::Object(line).to_string()
@@ -287,8 +326,11 @@ impl DownloadBar {
     }
 
     fn begin(&mut self, progress: &data::Progress) {
-        let size = progress.total.map_or_else(String::new, |n| format!(" ({})", bytes(n as usize)));
-        self.report.note(format!("downloading {}{size}", progress.file));
+        let size = progress
+            .total
+            .map_or_else(String::new, |n| format!(" ({})", bytes(n as usize)));
+        self.report
+            .note(format!("downloading {}{size}", progress.file));
         self.bar = self.report.is_live().then(|| {
             let bar = ProgressBar::new(progress.total.unwrap_or(0));
             bar.set_style(bar_style("{bar:32} {bytes}/{total_bytes} {bytes_per_sec}"));

@@ -21,33 +21,44 @@ impl Table {
     /// A table without rows.
     pub fn new(columns: &[(&str, Align)]) -> Table {
         Table {
-            columns: columns.iter().map(|(name, align)| (name.to_string(), *align)).collect(),
+            columns: columns
+                .iter()
+                .map(|(name, align)| (name.to_string(), *align))
+                .collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row; it may be shorter than the headings.
     pub fn row<T: ToString>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| cell.to_string()).collect());
     }
 
     /// A single line of columns that are at least as wide as given: for tables that
     /// grow while time goes by.
     pub fn line(cells: &[(String, Align, usize)]) -> String {
-        let padded: Vec<String> = cells.iter().map(|(text, align, width)| pad(text, *align, *width)).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .map(|(text, align, width)| pad(text, *align, *width))
+            .collect();
         padded.join("  ").trim_end().to_string()
     }
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
-        let widths = cells.chain([&self.columns[column].0]).map(|text| text.chars().count());
+        let widths = cells
+            .chain([&self.columns[column].0])
+            .map(|text| text.chars().count());
         widths.max().unwrap_or(0)
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|column| self.width(column))
+            .collect();
         let headings: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         for (i, row) in std::iter::once(&headings).chain(&self.rows).enumerate() {
             if i > 0 {

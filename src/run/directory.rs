@@ -37,7 +37,10 @@ impl RunDirectory {
             return Err(Failure::world("no-run", fault).into());
         }
         if !resume && [WEIGHTS, CHECKPOINT, METRICS].into_iter().any(holds) {
-            let fault = format!("`{}` holds a run already, which would be lost", path.display());
+            let fault = format!(
+                "`{}` holds a run already, which would be lost",
+                path.display()
+            );
             return Err(Failure::world("run-exists", fault)
                 .help("go on with it by `--resume`, or give another `--out`")
                 .into());
@@ -49,7 +52,10 @@ impl RunDirectory {
 
     /// Writes `run.json`.
     pub fn write(&self, record: &Record) -> Outcome {
-        Ok(write_atomically(&self.path.join(RECORD), record.to_json().as_bytes())?)
+        Ok(write_atomically(
+            &self.path.join(RECORD),
+            record.to_json().as_bytes(),
+        )?)
     }
 }
 
@@ -70,9 +76,12 @@ fn next_free(net: &str) -> Outcome<PathBuf> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Stop {
-    Failure::world("io", format!("cannot write to `{}`: {error}", path.display()))
-        .help("give another folder with `--out DIR`")
-        .into()
+    Failure::world(
+        "io",
+        format!("cannot write to `{}`: {error}", path.display()),
+    )
+    .help("give another folder with `--out DIR`")
+    .into()
 }
 
 #[cfg(test)]
@@ -90,12 +99,21 @@ mod tests {
         fs::write(out.join(CHECKPOINT), "").unwrap();
         assert!(open(false).is_err(), "a run is there");
         assert!(open(true).is_ok());
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "probes leave nothing");
+        assert_eq!(
+            fs::read_dir(&out).unwrap().count(),
+            1,
+            "probes leave nothing"
+        );
     }
 
     #[test]
     fn a_file_is_no_folder() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(RunDirectory::open(Some(file.path()), "net", false).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            RunDirectory::open(Some(file.path()), "net", false)
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
     }
 }

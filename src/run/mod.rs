@@ -6,12 +6,13 @@ mod record;
 use crate::cli::{DataArgs, RunArgs};
 use crate::failure::Outcome;
 use crate::interrupt::stop_flag;
-use crate::model::{Compiler, Loaded, calls};
+use crate::model::{Compiler, Loaded, Memory, calls};
 use crate::report::{DownloadBar, Form, Progress, Report, bytes, count, duration, measure, plural};
 use directory::RunDirectory;
+use nnc_compiler::target::Isa;
+use nnc_runtime::checkpoint;
 use nnc_runtime::data::{self, Dataset, Provenance, Request};
 use nnc_runtime::train::{self, CHECKPOINT, Ending, Phase, Plan, Programs, Start, WEIGHTS};
-use nnc_runtime::checkpoint;
 use record::{Record, Status};
 use std::time::{Duration, Instant};
 
@@ -21,12 +22,15 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     let loaded = Loaded::load(&args.model, &report)?;
     let experiment = &loaded.model.experiment;
     let compiler = Compiler::new(&loaded, &args.machine)?;
-    // Whatever can fail fails before the first step: the directory, then the data.
-    let directory = RunDirectory::open(args.out.as_deref(), &experiment.net, args.resume)?;
+    // Whatever can fail fails before the first step: memory, the directory, the data.
+    let code = Code::compile(&compiler, experiment.batch)?;
+    let directory = RunDirectory::open(args.out.as_deref(), loaded.name(), args.resume)?;
     let start = start(args, &directory);
     let seed = seed(args, &start, experiment.seed)?;
-    let stop = stop_flag(move || said.note("stopping after this step; Ctrl-C again stops at once"))?;
     let data = load_data(&loaded, &args.data, seed, &said)?;
+    // Until here nothing is lost when Ctrl-C ends the process at once.
+    let stop =
+        stop_flag(move || said.note("stopping after this step; Ctrl-C again stops at once"))?;
     let plan = Plan {
         batch: experiment.batch,
         epochs: args.epochs.unwrap_or(experiment.epochs),
@@ -37,13 +41,18 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
         start,
         stop: &stop,
     };
-    announce(&loaded, &compiler, &plan, &data, &said)?;
+    announce(&loaded, &code, &plan, &data, &said)?;
     let mut record = Record::new(&loaded, &compiler, &plan, &data);
     directory.write(&record)?;
 
     let clock = Instant::now();
     let form = if args.json { Form::Json } else { Form::News };
-    let mut progress = Progress::new(if args.json { report } else { said }, form, plan.epochs, &stop);
+    let mut progress = Progress::new(
+        if args.json { report } else { said },
+        form,
+        plan.epochs,
+        &stop,
+    );
     let outcome = train::train(&compiler, &data, &plan, &mut progress);
     let told = progress.finish();
     record.end(Status::of(&outcome), &outcome, clock.elapsed());
@@ -92,17 +101,39 @@ fn seed(args: &RunArgs, start: &Start, of_model: u64) -> Outcome<u64> {
     }
 }
 
-fn announce(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Dataset, report: &Report) -> Outcome {
-    let experiment = &loaded.model.experiment;
-    let clock = Instant::now();
-    compiler.program(Phase::Init, plan.batch)?;
-    let step = compiler.program(Phase::Train, plan.batch)?;
-    let compiled = clock.elapsed();
-    let parameters = loaded.parameters();
+/// What was compiled before training starts.
+struct Code {
+    kernels: usize,
+    time: Duration,
+    memory: Memory,
+    isa: Isa,
+}
+
+impl Code {
+    fn compile(compiler: &Compiler<'_>, batch: usize) -> Outcome<Code> {
+        let clock = Instant::now();
+        compiler.program(Phase::Init, batch)?;
+        let step = compiler.program(Phase::Train, batch)?;
+        Ok(Code {
+            kernels: step.launches.len(),
+            time: clock.elapsed(),
+            memory: compiler.memory()?,
+            isa: compiler.isa(),
+        })
+    }
+}
+
+fn announce(
+    loaded: &Loaded,
+    code: &Code,
+    plan: &Plan<'_>,
+    data: &Dataset,
+    report: &Report,
+) -> Outcome {
     report.say(format!(
         "{}  {}, batch {}, {}, seed {}",
-        report.bold(&experiment.net),
-        plural(parameters as u64, "parameter"),
+        report.bold(loaded.name()),
+        plural(loaded.parameters() as u64, "parameter"),
         plan.batch,
         plural(plan.epochs as u64, "epoch"),
         plan.seed
@@ -110,18 +141,13 @@ fn announce(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Da
     report.say(format!("data      {}", describe(data)))?;
     report.say(format!(
         "compiled  {} in {}, {} of memory, {} on {}",
-        plural(step.launches.len() as u64, "kernel"),
-        duration(compiled),
-        bytes(memory(&step, compiler)),
+        plural(code.kernels as u64, "kernel"),
+        duration(code.time),
+        bytes(code.memory.total()),
         plural(plan.threads as u64, "thread"),
-        compiler.isa(),
+        code.isa,
     ))?;
     report.say("")
-}
-
-/// What a run holds beside its data.
-fn memory(step: &nnc_runtime::program::Program, compiler: &Compiler<'_>) -> usize {
-    step.arena_bytes + step.input_bytes + compiler.slots().bytes
 }
 
 fn describe(data: &Dataset) -> String {
@@ -149,7 +175,10 @@ fn summarize(
     let path = directory.path.display();
     report.say("")?;
     if let Some(test) = &outcome.test {
-        let measures: Vec<String> = test.iter().map(|(name, value)| format!("{name} {}", measure(*value))).collect();
+        let measures: Vec<String> = test
+            .iter()
+            .map(|(name, value)| format!("{name} {}", measure(*value)))
+            .collect();
         report.say(format!("{}  {}", report.bold("test"), measures.join(", ")))?;
     }
     let (steps, time) = (plural(outcome.step, "step"), duration(time));

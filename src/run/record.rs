@@ -1,7 +1,7 @@
 //! `run.json`: what was run, on what, and how it ended.
 
 use crate::model::{Compiler, Loaded};
-use nnc_runtime::data::Dataset;
+use nnc_runtime::data::{Dataset, Split};
 use nnc_runtime::train::{self, Ending, Measures, Plan, Start};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -82,7 +82,12 @@ impl Status {
 
 impl Record {
     /// Of a run that begins.
-    pub fn new(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Dataset) -> Record {
+    pub fn new(
+        loaded: &Loaded,
+        compiler: &Compiler<'_>,
+        plan: &Plan<'_>,
+        data: &Dataset,
+    ) -> Record {
         let experiment = &loaded.model.experiment;
         let pipeline = crate::model::calls(&experiment.pipeline);
         let pipeline: Vec<String> = pipeline.iter().map(ToString::to_string).collect();
@@ -90,7 +95,7 @@ impl Record {
         Record {
             nnc: env!("CARGO_PKG_VERSION"),
             model: loaded.path.display().to_string(),
-            net: experiment.net.clone(),
+            net: loaded.name().to_string(),
             parameters: loaded.parameters(),
             constants: experiment.constants.iter().cloned().collect(),
             seed: plan.seed,
@@ -109,7 +114,7 @@ impl Record {
                 from: data.provenance.to_string(),
                 substitute: data.provenance.is_substitute(),
                 train: data.train.samples(),
-                valid: data.valid.as_ref().map(|valid| valid.samples()),
+                valid: data.valid.as_ref().map(Split::samples),
                 test: data.test.samples(),
             },
             started: now.map_or(0, |time| time.as_secs()),
@@ -119,7 +124,12 @@ impl Record {
     }
 
     /// The run has ended.
-    pub fn end(&mut self, status: Status, outcome: &nnc_runtime::Result<train::Outcome>, time: Duration) {
+    pub fn end(
+        &mut self,
+        status: Status,
+        outcome: &nnc_runtime::Result<train::Outcome>,
+        time: Duration,
+    ) {
         self.status = status;
         self.result = outcome.as_ref().ok().map(|outcome| ResultRecord {
             epochs: outcome.epochs,
@@ -141,7 +151,9 @@ impl Record {
 /// Measures as an object, in their order.
 fn by_name<S: Serializer>(measures: &Option<Measures>, serializer: S) -> Result<S::Ok, S::Error> {
     match measures {
-        Some(measures) => serializer.collect_map(measures.iter().map(|(name, value)| (name, value))),
+        Some(measures) => {
+            serializer.collect_map(measures.iter().map(|(name, value)| (name, value)))
+        }
         None => serializer.serialize_none(),
     }
 }

@@ -38,27 +38,48 @@ fn errors_go_to_the_standard_error_with_their_place() {
 #[test]
 fn errors_as_json_are_one_object_a_line() {
     let place = Place::new();
-    place.write("wrong.nn", DIGITS.replace("relu", "rellu").replace("accuracy", "acuracy"));
+    place.write(
+        "wrong.nn",
+        DIGITS
+            .replace("relu", "rellu")
+            .replace("accuracy", "acuracy"),
+    );
     let objects = |words: &str, code| -> Vec<serde_json::Value> {
         let done = place.nnc(words).exits(code);
-        done.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        done.err
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     };
     let faults = objects("check wrong.nn --error-format json", 1);
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults.iter().all(|fault| fault["code"] == "unknown-name"));
     assert_eq!(faults[0]["labels"][0]["line"], 4);
-    assert_eq!(objects("check nowhere.nn --error-format json", 2)[0]["code"], "io");
-    assert_eq!(objects("check x.nn --batch no --error-format json", 2)[0]["code"], "usage");
+    assert_eq!(
+        objects("check nowhere.nn --error-format json", 2)[0]["code"],
+        "io"
+    );
+    assert_eq!(
+        objects("check x.nn --batch no --error-format json", 2)[0]["code"],
+        "usage"
+    );
 }
 
 #[test]
 fn constants_can_be_set_and_only_those() {
     let place = Place::new();
     let shown = |words: &str| place.nnc(words).exits(0).out;
-    let (plain, set) = (shown("dump digits.nn"), shown("dump digits.nn --set lr=0.5"));
+    let (plain, set) = (
+        shown("dump digits.nn"),
+        shown("dump digits.nn --set lr=0.5"),
+    );
     assert!(plain != set && set.contains("= 0.5"), "{set}");
     let done = place.nnc("check digits.nn --set lrr=1").exits(1);
-    assert!(done.err.contains("bad-override") && done.err.contains("did you mean `lr`"), "{}", done.err);
+    assert!(
+        done.err.contains("bad-override") && done.err.contains("did you mean `lr`"),
+        "{}",
+        done.err
+    );
     let done = place.nnc("check digits.nn --set lr=fast").exits(1);
     assert!(done.err.contains("bad-override"), "{}", done.err);
 }
@@ -66,17 +87,31 @@ fn constants_can_be_set_and_only_those() {
 #[test]
 fn check_sums_a_model_up() {
     let place = Place::new();
-    let done = place.nnc(&format!("check {}", model("mnist_cnn.nn"))).exits(0);
-    for fact in ["[64, 14, 14]", "1,605,760", "1,625,866", "6.22 GFLOP per step", "arena"] {
+    let done = place
+        .nnc(&format!("check {}", model("mnist_cnn.nn")))
+        .exits(0);
+    for fact in [
+        "[64, 14, 14]",
+        "1,605,760",
+        "1,625,866",
+        "6.22 GFLOP per step",
+        "arena",
+    ] {
         assert!(done.out.contains(fact), "no {fact} in\n{}", done.out);
     }
-    let summary = &place.nnc(&format!("check {} --json", model("mnist_cnn.nn"))).exits(0).objects()[0];
+    let summary = &place
+        .nnc(&format!("check {} --json", model("mnist_cnn.nn")))
+        .exits(0)
+        .objects()[0];
     assert_eq!(summary["parameters"], 1_625_866);
     // Two per multiply-accumulate of two convolutions and two dense layers.
     let forward = 2 * (28 * 28 * (9 * 32 + 9 * 32 * 64) + 12544 * 128 + 128 * 10);
     assert_eq!(summary["flop_forward_per_sample"], forward);
     // Gradients by weights and by inputs, but none by the image.
-    assert_eq!(summary["flop_backward_per_sample"], 2 * forward - 2 * 28 * 28 * 9 * 32);
+    assert_eq!(
+        summary["flop_backward_per_sample"],
+        2 * forward - 2 * 28 * 28 * 9 * 32
+    );
 }
 
 #[test]
@@ -94,21 +129,43 @@ fn absurd_sizes_are_refused_with_what_they_would_need() {
 fn dumps_are_deterministic() {
     let place = Place::new();
     for folder in ["a", "b"] {
-        place.nnc(&format!("dump digits.nn --all {folder}")).exits(0);
+        place
+            .nnc(&format!("dump digits.nn --all {folder}"))
+            .exits(0);
     }
     let mut names: Vec<String> = fs::read_dir(place.path("a"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let stages = ["ast", "graph", "grad", "simplified", "kernels", "schedule", "clif", "asm"];
-    let expected: Vec<String> = stages.iter().enumerate().map(|(i, stage)| format!("{}-{stage}.txt", i + 1)).collect();
+    let stages = [
+        "ast",
+        "graph",
+        "grad",
+        "simplified",
+        "kernels",
+        "schedule",
+        "clif",
+        "asm",
+    ];
+    let expected: Vec<String> = stages
+        .iter()
+        .enumerate()
+        .map(|(i, stage)| format!("{}-{stage}.txt", i + 1))
+        .collect();
     assert_eq!(names, expected);
     for (name, stage) in names.iter().zip(stages) {
-        let [a, b] = ["a", "b"].map(|folder| fs::read_to_string(place.path(folder).join(name)).unwrap());
+        let [a, b] =
+            ["a", "b"].map(|folder| fs::read_to_string(place.path(folder).join(name)).unwrap());
         assert!(a == b, "{name} differs");
-        assert!(!a.contains(&place.folder.path().display().to_string()), "{name} names a path");
-        let alone = place.nnc(&format!("dump digits.nn --stage {stage}")).exits(0).out;
+        assert!(
+            !a.contains(&place.folder.path().display().to_string()),
+            "{name} names a path"
+        );
+        let alone = place
+            .nnc(&format!("dump digits.nn --stage {stage}"))
+            .exits(0)
+            .out;
         assert!(a == alone, "{name} is not what --stage {stage} shows");
     }
 }
@@ -117,15 +174,37 @@ fn dumps_are_deterministic() {
 fn every_phase_can_be_dumped() {
     let place = Place::new();
     for phase in ["init", "train", "eval", "metrics", "predict"] {
-        let shown = place.nnc(&format!("dump digits.nn --phase {phase} --stage schedule")).exits(0).out;
+        let shown = place
+            .nnc(&format!("dump digits.nn --phase {phase} --stage schedule"))
+            .exits(0)
+            .out;
         assert!(!shown.is_empty(), "{phase}");
     }
-    let dot = place.nnc("dump digits.nn --stage simplified --dot").exits(0).out;
-    assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
+    let dot = place
+        .nnc("dump digits.nn --stage simplified --dot")
+        .exits(0)
+        .out;
+    assert!(
+        dot.starts_with("digraph") && dot.trim_end().ends_with('}'),
+        "{dot}"
+    );
     place.nnc("dump digits.nn --stage clif --dot").exits(2);
     let times = place.nnc("dump digits.nn --time").exits(0).out;
-    for pass in ["parse", "elaborate", "differentiate", "simplify", "fuse", "schedule", "emit", "link", "total"] {
-        assert!(times.lines().any(|line| line.starts_with(pass)), "no {pass} in\n{times}");
+    for pass in [
+        "parse",
+        "elaborate",
+        "differentiate",
+        "simplify",
+        "fuse",
+        "schedule",
+        "emit",
+        "link",
+        "total",
+    ] {
+        assert!(
+            times.lines().any(|line| line.starts_with(pass)),
+            "no {pass} in\n{times}"
+        );
     }
 }
 
@@ -144,7 +223,11 @@ fn completions_name_every_command() {
 fn a_reader_that_leaves_ends_the_command_quietly() {
     let place = Place::new();
     let mut command = place.command("dump digits.nn --stage asm");
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let done = Done::from(child.wait_with_output().unwrap()).exits(0);
     assert_eq!(done.err, "");
@@ -153,7 +236,9 @@ fn a_reader_that_leaves_ends_the_command_quietly() {
 #[test]
 fn bench_promises_its_keys() {
     let place = Place::new();
-    let done = place.nnc("bench digits.nn --seconds 0.01 --threads 1 --json").exits(0);
+    let done = place
+        .nnc("bench digits.nn --seconds 0.01 --threads 1 --json")
+        .exits(0);
     let figures = &done.objects()[0];
     for key in [
         "step_ms",
@@ -168,10 +253,23 @@ fn bench_promises_its_keys() {
         "inference_ms",
         "inference_1_ms",
     ] {
-        assert!(figures[key].as_f64().is_some_and(|value| value > 0.0), "{key}: {}", figures[key]);
+        assert!(
+            figures[key].as_f64().is_some_and(|value| value > 0.0),
+            "{key}: {}",
+            figures[key]
+        );
     }
     // Forward and by weights for both layers, by inputs for the second alone.
-    assert_eq!(figures["flop_per_step"], 2 * 64 * (2 * 784 * 32 + 3 * 32 * 10));
-    let table = place.nnc("bench digits.nn --seconds 0.01 --profile").exits(0).out;
-    assert!(table.contains("training step") && table.contains("kernel"), "{table}");
+    assert_eq!(
+        figures["flop_per_step"],
+        2 * 64 * (2 * 784 * 32 + 3 * 32 * 10)
+    );
+    let words = "bench digits.nn --seconds 0.01 --profile --scaling --trace trace.json";
+    let table = place.nnc(words).exits(0).out;
+    for part in ["training step", "GB/s", "share of 64"] {
+        assert!(table.contains(part), "no {part} in\n{table}");
+    }
+    let trace: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path("trace.json")).unwrap()).unwrap();
+    assert!(!trace["traceEvents"].as_array().unwrap().is_empty());
 }

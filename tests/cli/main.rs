@@ -1,5 +1,7 @@
 //! The command line from outside: exit codes, what is printed where, files left behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod place;
 mod commands;
 mod runs;

@@ -82,13 +82,22 @@ impl Done {
     /// It ended with this exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Done {
-        assert_eq!(self.code, Some(code), "out:\n{}\nerr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "out:\n{}\nerr:\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 
     /// The only object on the standard output, or the lines of them.
     pub fn objects(&self) -> Vec<serde_json::Value> {
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -97,4 +106,3 @@ pub fn model(name: &str) -> String {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     models.join(name).display().to_string()
 }
-

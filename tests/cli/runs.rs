@@ -18,7 +18,9 @@ fn array(shape: &[u64], values: &[f32]) -> Vec<u8> {
 
 fn records(place: &Place, path: &str) -> Vec<Value> {
     let text = fs::read_to_string(place.path(path)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Trains the digits into `out`.
@@ -33,27 +35,51 @@ fn a_run_leaves_weights_and_records() {
     assert!(done.out.contains("600 train + 150 test"), "{}", done.out);
     assert!(done.out.contains("test"), "{}", done.out);
     let lines = records(&place, "out/metrics.jsonl");
-    let passes: Vec<&Value> = lines.iter().filter(|line| line.get("samples").is_some()).collect();
-    let splits: Vec<&str> = passes.iter().map(|line| line["split"].as_str().unwrap()).collect();
+    let passes: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line.get("samples").is_some())
+        .collect();
+    let splits: Vec<&str> = passes
+        .iter()
+        .map(|line| line["split"].as_str().unwrap())
+        .collect();
     assert_eq!(splits, ["train", "train", "test"]);
-    assert!(passes.iter().all(|line| line["loss"].is_number() && line["accuracy"].is_number()));
+    assert!(
+        passes
+            .iter()
+            .all(|line| line["loss"].is_number() && line["accuracy"].is_number())
+    );
     assert_eq!(passes[2]["step"], 20);
-    let record: Value = serde_json::from_slice(&fs::read(place.path("out/run.json")).unwrap()).unwrap();
-    assert_eq!((&record["status"], &record["seed"]), (&"finished".into(), &7.into()));
+    let record: Value =
+        serde_json::from_slice(&fs::read(place.path("out/run.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&record["status"], &record["seed"]),
+        (&"finished".into(), &7.into())
+    );
     assert_eq!(record["constants"]["lr"], "0.003");
     assert_eq!(record["data"]["substitute"], false);
     let weights = fs::read(place.path("out/weights.safetensors")).unwrap();
     let weights = safetensors::SafeTensors::deserialize(&weights).unwrap();
-    assert_eq!(weights.tensor("digits_mlp/dense_1/w").unwrap().shape(), [784, 32]);
+    assert_eq!(
+        weights.tensor("digits_mlp/dense_1/w").unwrap().shape(),
+        [784, 32]
+    );
 }
 
 #[test]
 fn results_as_json_are_one_object_a_line_and_nothing_else() {
     let place = Place::new();
     let done = place.nnc("run digits.nn --out out --json").exits(0);
-    let splits: Vec<String> = done.objects().iter().map(|line| line["split"].as_str().unwrap().into()).collect();
+    let splits: Vec<String> = done
+        .objects()
+        .iter()
+        .map(|line| line["split"].as_str().unwrap().into())
+        .collect();
     assert_eq!(splits, ["train", "train", "test"]);
-    assert_eq!(place.nnc("run digits.nn --out quiet --quiet").exits(0).out, "");
+    assert_eq!(
+        place.nnc("run digits.nn --out quiet --quiet").exits(0).out,
+        ""
+    );
 }
 
 #[test]
@@ -61,12 +87,20 @@ fn runs_are_numbered_and_never_overwritten() {
     let place = Place::new();
     for number in 1..=2 {
         let done = place.nnc("run digits.nn --steps 1").exits(0);
-        assert!(done.out.contains(&format!("runs/digits_mlp-{number}/weights")), "{}", done.out);
+        assert!(
+            done.out
+                .contains(&format!("runs/digits_mlp-{number}/weights")),
+            "{}",
+            done.out
+        );
     }
     let before = fs::read(place.path("runs/digits_mlp-1/weights.safetensors")).unwrap();
     let done = place.nnc("run digits.nn --out runs/digits_mlp-1").exits(2);
     assert!(done.err.contains("holds a run already"), "{}", done.err);
-    assert_eq!(fs::read(place.path("runs/digits_mlp-1/weights.safetensors")).unwrap(), before);
+    assert_eq!(
+        fs::read(place.path("runs/digits_mlp-1/weights.safetensors")).unwrap(),
+        before
+    );
 }
 
 #[test]
@@ -76,7 +110,8 @@ fn a_resumed_run_is_the_run_without_a_break() {
     place.nnc("run digits.nn --out parts --steps 7").exits(0);
     place.nnc("run digits.nn --out parts --resume").exits(0);
     for file in ["weights.safetensors", "resume.safetensors"] {
-        let [whole, parts] = ["whole", "parts"].map(|run| fs::read(place.path(run).join(file)).unwrap());
+        let [whole, parts] =
+            ["whole", "parts"].map(|run| fs::read(place.path(run).join(file)).unwrap());
         assert!(whole == parts, "{file} differs");
     }
 }
@@ -85,9 +120,14 @@ fn a_resumed_run_is_the_run_without_a_break() {
 fn results_do_not_depend_on_threads() {
     let place = Place::new();
     for threads in [1, 2, 3] {
-        place.nnc(&format!("run digits.nn --out t{threads} --threads {threads} --steps 12")).exits(0);
+        place
+            .nnc(&format!(
+                "run digits.nn --out t{threads} --threads {threads} --steps 12"
+            ))
+            .exits(0);
     }
-    let weights = |threads| fs::read(place.path(&format!("t{threads}/weights.safetensors"))).unwrap();
+    let weights =
+        |threads| fs::read(place.path(&format!("t{threads}/weights.safetensors"))).unwrap();
     assert!(weights(1) == weights(2) && weights(1) == weights(3));
 }
 
@@ -105,11 +145,25 @@ fn linear_regression_learns_its_line() {
 #[test]
 fn synthetic_digits_in_place_of_mnist_are_announced_everywhere() {
     let place = Place::new();
-    place.write("mnist.nn", DIGITS.replace("digits(train: 600, test: 150)", "mnist() |> take(128)"));
-    let done = place.nnc("run mnist.nn --offline --out out --steps 1").exits(0);
-    assert_eq!(done.err.matches("NOT mnist").count(), 2, "at the start and in the summary:\n{}", done.err);
+    place.write(
+        "mnist.nn",
+        DIGITS.replace("digits(train: 600, test: 150)", "mnist() |> take(128)"),
+    );
+    let done = place
+        .nnc("run mnist.nn --offline --out out --steps 1")
+        .exits(0);
+    assert_eq!(
+        done.err.matches("NOT mnist").count(),
+        2,
+        "at the start and in the summary:\n{}",
+        done.err
+    );
     assert!(done.out.contains("NOT mnist"), "{}", done.out);
-    assert!(records(&place, "out/metrics.jsonl").iter().all(|line| line["data"].as_str().unwrap().contains("NOT mnist")));
+    assert!(
+        records(&place, "out/metrics.jsonl")
+            .iter()
+            .all(|line| line["data"].as_str().unwrap().contains("NOT mnist"))
+    );
     let record = fs::read_to_string(place.path("out/run.json")).unwrap();
     assert!(record.contains("\"substitute\": true"), "{record}");
 }
@@ -119,18 +173,33 @@ fn saved_weights_are_evaluated_and_applied() {
     let place = Place::new();
     trained(&place);
     let test = records(&place, "out/metrics.jsonl").pop().unwrap();
-    let measures = &place.nnc("eval digits.nn --weights out/weights.safetensors --json").exits(0).objects()[0];
+    let measures = &place
+        .nnc("eval digits.nn --weights out/weights.safetensors --json")
+        .exits(0)
+        .objects()[0];
     for name in ["loss", "accuracy", "samples"] {
         assert_eq!(measures[name], test[name], "{name}");
     }
 
-    let picture = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([if (12..16).contains(&x) && (4..24).contains(&y) { 255 } else { 0 }]));
+    let picture = image::GrayImage::from_fn(28, 28, |x, y| {
+        image::Luma([if (12..16).contains(&x) && (4..24).contains(&y) {
+            255
+        } else {
+            0
+        }])
+    });
     picture.save(place.path("one.png")).unwrap();
-    let pixels: Vec<f32> = picture.as_raw().iter().map(|&value| f32::from(value) / 255.0).collect();
+    let pixels: Vec<f32> = picture
+        .as_raw()
+        .iter()
+        .map(|&value| f32::from(value) / 255.0)
+        .collect();
     let mut batch = vec![0.0; 70 * 784];
     batch[69 * 784..].copy_from_slice(&pixels);
     place.write("batch.npy", array(&[70, 1, 28, 28], &batch));
-    let done = place.nnc("predict digits.nn --weights out/weights.safetensors one.png batch.npy --json").exits(0);
+    let done = place
+        .nnc("predict digits.nn --weights out/weights.safetensors one.png batch.npy --json")
+        .exits(0);
     let answers = done.objects();
     assert_eq!(answers.len(), 71);
     assert_eq!(answers[0]["probabilities"].as_array().unwrap().len(), 10);
@@ -138,8 +207,14 @@ fn saved_weights_are_evaluated_and_applied() {
     assert_eq!(answers[0]["class"], answers[70]["class"]);
     let [a, b] = [0, 70].map(|i: usize| answers[i]["probability"].as_f64().unwrap());
     assert!((a - b).abs() < 1e-5, "{a} and {b}");
-    let done = place.nnc("predict digits.nn --weights out/weights.safetensors one.png").exits(0);
-    assert!(done.out.starts_with("one.png  ") && done.out.contains('%'), "{}", done.out);
+    let done = place
+        .nnc("predict digits.nn --weights out/weights.safetensors one.png")
+        .exits(0);
+    assert!(
+        done.out.starts_with("one.png  ") && done.out.contains('%'),
+        "{}",
+        done.out
+    );
 }
 
 #[test]
@@ -148,8 +223,14 @@ fn pictures_of_another_size_or_polarity_are_brought_into_form() {
     trained(&place);
     let page = image::GrayImage::from_pixel(60, 60, image::Luma([250]));
     page.save(place.path("page.jpg")).unwrap();
-    let done = place.nnc("predict digits.nn --weights out/weights.safetensors page.jpg").exits(0);
-    assert!(done.err.contains("60 x 60; resized to 28 x 28"), "{}", done.err);
+    let done = place
+        .nnc("predict digits.nn --weights out/weights.safetensors page.jpg")
+        .exits(0);
+    assert!(
+        done.err.contains("60 x 60; resized to 28 x 28"),
+        "{}",
+        done.err
+    );
     assert!(done.err.contains("inverted"), "{}", done.err);
 }
 
@@ -174,7 +255,10 @@ fn inputs_that_do_not_fit_are_refused() {
 fn weights_that_do_not_fit_are_refused() {
     let place = Place::new();
     trained(&place);
-    place.write("corrupt.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7fnonsense");
+    place.write(
+        "corrupt.safetensors",
+        b"\xff\xff\xff\xff\xff\xff\xff\x7fnonsense",
+    );
     place.write("other.nn", DIGITS.replace("dense(32)", "dense(48)"));
     for words in [
         "eval digits.nn --weights nowhere.safetensors",
@@ -184,22 +268,41 @@ fn weights_that_do_not_fit_are_refused() {
     ] {
         place.nnc(words).exits(2);
     }
-    let done = place.nnc("eval other.nn --weights out/weights.safetensors").exits(2);
+    let done = place
+        .nnc("eval other.nn --weights out/weights.safetensors")
+        .exits(2);
     assert!(done.err.contains("digits_mlp/dense_1/w"), "{}", done.err);
-    let done = place.nnc("run digits.nn --out again --weights out/weights.safetensors --steps 1").exits(0);
-    assert!(done.out.contains("saved again/weights.safetensors"), "{}", done.out);
+    let done = place
+        .nnc("run digits.nn --out again --weights out/weights.safetensors --steps 1")
+        .exits(0);
+    assert!(
+        done.out.contains("saved again/weights.safetensors"),
+        "{}",
+        done.out
+    );
 }
 
 #[test]
 fn damaged_data_is_refused_and_not_replaced() {
     let place = Place::new();
-    place.write("mnist.nn", DIGITS.replace("digits(train: 600, test: 150)", "mnist()"));
+    place.write(
+        "mnist.nn",
+        DIGITS.replace("digits(train: 600, test: 150)", "mnist()"),
+    );
     let folder = place.path("data/mnist");
     fs::create_dir_all(&folder).unwrap();
-    for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+    for name in [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ] {
         fs::write(folder.join(name), [0, 0, 8, 3, 0, 0]).unwrap();
     }
-    for words in ["run mnist.nn --offline --out out", "run mnist.nn --offline --out out --data data/mnist"] {
+    for words in [
+        "run mnist.nn --offline --out out",
+        "run mnist.nn --offline --out out --data data/mnist",
+    ] {
         let done = place.nnc(words).exits(2);
         assert!(done.err.contains("idx"), "{}", done.err);
         assert!(!place.path("out/weights.safetensors").exists());
@@ -211,14 +314,24 @@ fn an_unwritable_folder_is_found_before_training() {
     let place = Place::new();
     place.write("file", "");
     let done = place.nnc("run digits.nn --out file/out").exits(2);
-    assert!(done.err.contains("cannot write to `file/out`"), "{}", done.err);
+    assert!(
+        done.err.contains("cannot write to `file/out`"),
+        "{}",
+        done.err
+    );
     assert_eq!(done.out, "");
 }
 
 /// Starts a run that would take for ever, and waits until it is on its way.
 #[cfg(unix)]
-fn endless(place: &Place, words: &str) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
-    place.write("endless.nn", DIGITS.replace("epochs    = 2", "epochs    = 1000000"));
+fn endless(
+    place: &Place,
+    words: &str,
+) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
+    place.write(
+        "endless.nn",
+        DIGITS.replace("epochs    = 2", "epochs    = 1000000"),
+    );
     let mut child = place
         .command(words)
         .stdout(Stdio::piped())
@@ -229,7 +342,10 @@ fn endless(place: &Place, words: &str) -> (std::process::Child, BufReader<std::p
     let mut line = String::new();
     while !line.trim_start().starts_with("2  train") {
         line.clear();
-        assert!(out.read_line(&mut line).unwrap() > 0, "ended before its second epoch");
+        assert!(
+            out.read_line(&mut line).unwrap() > 0,
+            "ended before its second epoch"
+        );
     }
     (child, out)
 }
@@ -239,17 +355,31 @@ fn endless(place: &Place, words: &str) -> (std::process::Child, BufReader<std::p
 fn ctrl_c_ends_after_the_step_with_the_weights_saved() {
     let place = Place::new();
     let (child, mut out) = endless(&place, "run endless.nn --out out");
-    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
     let done = Done::from(child.wait_with_output().unwrap()).exits(0);
-    assert!(done.err.contains("stopping after this step"), "{}", done.err);
-    assert!(rest.contains("interrupted after") && rest.contains("--resume"), "{rest}");
+    assert!(
+        done.err.contains("stopping after this step"),
+        "{}",
+        done.err
+    );
+    assert!(
+        rest.contains("interrupted after") && rest.contains("--resume"),
+        "{rest}"
+    );
     let record = fs::read_to_string(place.path("out/run.json")).unwrap();
     assert!(record.contains("\"interrupted\""), "{record}");
-    place.nnc("eval endless.nn --weights out/weights.safetensors").exits(0);
-    place.nnc("run endless.nn --out out --resume --steps 1").exits(0);
+    place
+        .nnc("eval endless.nn --weights out/weights.safetensors")
+        .exits(0);
+    place
+        .nnc("run endless.nn --out out --resume --steps 1")
+        .exits(0);
 }
 
 #[cfg(unix)]
@@ -259,5 +389,7 @@ fn a_run_that_nobody_reads_saves_its_weights_and_ends() {
     let (child, out) = endless(&place, "run endless.nn --out out");
     drop(out);
     Done::from(child.wait_with_output().unwrap()).exits(0);
-    place.nnc("eval endless.nn --weights out/weights.safetensors").exits(0);
+    place
+        .nnc("eval endless.nn --weights out/weights.safetensors")
+        .exits(0);
 }

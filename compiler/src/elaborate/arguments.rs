@@ -61,7 +61,11 @@ impl<'p> Formal<'p> {
 
 impl<'a> Interpreter<'a> {
     /// The arguments in the order of the parameters; all faults are told.
-    pub fn match_arguments(&mut self, call: &Call<'a, '_>, formals: &[Formal<'_>]) -> Eval<Matched<'a>> {
+    pub fn match_arguments(
+        &mut self,
+        call: &Call<'a, '_>,
+        formals: &[Formal<'_>],
+    ) -> Eval<Matched<'a>> {
         let matched = self.match_some(call, formals)?;
         let missing: Vec<&str> = formals
             .iter()
@@ -98,14 +102,21 @@ impl<'a> Interpreter<'a> {
             let done = self.match_named(call, argument, formals, &mut matched);
             failed = done.err().or(failed);
         }
-        let mut free = (0..formals.len()).filter(|&i| matched[i].is_none()).collect::<Vec<_>>().into_iter();
+        let mut free = (0..formals.len())
+            .filter(|&i| matched[i].is_none())
+            .collect::<Vec<_>>()
+            .into_iter();
         if let Some(piped) = &call.piped {
             match free.next() {
                 Some(i) => matched[i] = Some(piped.clone()),
                 None => failed = Some(self.too_many(call, call.span, formals)),
             }
         }
-        for argument in call.arguments.iter().filter(|argument| argument.name.is_none()) {
+        for argument in call
+            .arguments
+            .iter()
+            .filter(|argument| argument.name.is_none())
+        {
             match free.next() {
                 Some(i) => match self.argument(argument, formals[i].mode) {
                     Ok(given) => matched[i] = Some(given),
@@ -164,7 +175,8 @@ impl<'a> Interpreter<'a> {
             Mode::Axes => Value::Axes(Rc::from(self.eval_axes(expr)?)),
             Mode::Shape => Value::Shape(Rc::from(self.eval_shape(expr)?)),
         };
-        Ok(Given { value, span: expr.span })
+        let span = self.given_at(expr).unwrap_or(expr.span);
+        Ok(Given { value, span })
     }
 
     fn too_many(&mut self, call: &Call<'a, '_>, span: Span, formals: &[Formal<'_>]) -> Reported {
@@ -174,11 +186,18 @@ impl<'a> Interpreter<'a> {
             1 => "1 argument".to_owned(),
             n => format!("{n} arguments"),
         };
-        let piped = if call.piped.is_some() { ", the piped one included" } else { "" };
+        let piped = if call.piped.is_some() {
+            ", the piped one included"
+        } else {
+            ""
+        };
         let fault = Diagnostic::error(
             Code::UnknownArgument,
             span,
-            format!("`{}` takes {takes}, but {given} are given{piped}", call.name),
+            format!(
+                "`{}` takes {takes}, but {given} are given{piped}",
+                call.name
+            ),
         )
         .here("one too many");
         self.fault(with_definition(fault, call, formals))
@@ -187,7 +206,10 @@ impl<'a> Interpreter<'a> {
     /// Evaluates the arguments of a call that cannot take place, for their faults.
     pub fn check_arguments(&mut self, arguments: &'a [Argument]) -> Reported {
         for argument in arguments {
-            let axes = argument.name.as_ref().is_some_and(|name| name.name == "over");
+            let axes = argument
+                .name
+                .as_ref()
+                .is_some_and(|name| name.name == "over");
             if !axes {
                 // Faults are told on the way; there is no value to lose.
                 let _ = self.eval(&argument.value);
@@ -198,11 +220,7 @@ impl<'a> Interpreter<'a> {
 }
 
 /// Shows what can be given.
-fn with_definition(
-    fault: Diagnostic,
-    call: &Call<'_, '_>,
-    formals: &[Formal<'_>],
-) -> Diagnostic {
+fn with_definition(fault: Diagnostic, call: &Call<'_, '_>, formals: &[Formal<'_>]) -> Diagnostic {
     let names: Vec<String> = formals
         .iter()
         .map(|formal| match formal.optional {

@@ -24,21 +24,18 @@ impl<'a> Interpreter<'a> {
         self.in_data = true;
         let value = self.eval(expr);
         self.in_data = false;
-        let pipeline = match value? {
+        let mut value = value?;
+        if let Value::Function(Function::Data(signature)) = &value {
+            let name = &signature.name;
+            let message = format!("`{name}` is a function that gives data");
+            let fault = Diagnostic::error(Code::TypeMismatch, expr.span, message);
+            let help = format!("call it: `{name}()`");
+            self.fault(fault.here("not called").help(help));
+            // As if it were, so that the rest can be checked.
+            value = self.call(&value, &[], None, expr.span)?;
+        }
+        let pipeline = match value {
             Value::Pipeline(pipeline) => pipeline.to_vec(),
-            Value::Function(Function::Data(signature)) => {
-                let name = &signature.name;
-                let fault = Diagnostic::error(
-                    Code::TypeMismatch,
-                    expr.span,
-                    format!("`{name}` is a function that gives data"),
-                );
-                return Err(self.fault(
-                    fault
-                        .here("not called")
-                        .help(format!("call it: `{name}()`")),
-                ));
-            }
             value => return Err(self.wrong_kind(&value, expr.span, "data, such as `mnist()`")),
         };
         let source = &pipeline[0];

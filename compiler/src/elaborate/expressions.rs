@@ -6,7 +6,7 @@ use super::interpreter::{Frame, Interpreter};
 use super::pointwise::Pointwise;
 use super::values::{Eval, Function, Given, Recipe, Reported, Value};
 use crate::graph::{InputKind, Type};
-use nnc_grammar::ast::{BinaryOp, Block, Const, Expr, ExprKind, Ident, UnaryOp};
+use nnc_grammar::ast::{BinaryOp, Const, Expr, ExprKind, Ident, UnaryOp};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
@@ -14,11 +14,14 @@ use std::rc::Rc;
 const DEEPEST: usize = 400;
 
 /// The names with a meaning of their own, unless something else bears them.
-pub(super) const SPECIAL_NAMES: [&str; 6] =
-    ["training", "step", "epoch", "total_steps", "fan_in", "fan_out"];
-
-/// How often `repeat` may repeat.
-const MOST_REPEATS: i64 = 10_000;
+pub(super) const SPECIAL_NAMES: [&str; 6] = [
+    "training",
+    "step",
+    "epoch",
+    "total_steps",
+    "fan_in",
+    "fan_out",
+];
 
 impl<'a> Interpreter<'a> {
     /// The value of an expression.
@@ -43,10 +46,18 @@ impl<'a> Interpreter<'a> {
     /// The value of an expression together with its place.
     pub fn given(&mut self, expr: &'a Expr) -> Eval<Given<'a>> {
         let value = self.eval(expr)?;
-        Ok(Given {
-            value,
-            span: place(expr),
-        })
+        let span = self.given_at(expr).unwrap_or(place(expr));
+        Ok(Given { value, span })
+    }
+
+    /// Where the user gave what the library passes on by name.
+    pub fn given_at(&self, expr: &Expr) -> Option<Span> {
+        let ExprKind::Name(name) = &expr.kind else {
+            return None;
+        };
+        let variable = self.variable(name)?;
+        let theirs = !self.globals.in_library(variable.span);
+        (theirs && self.globals.in_library(expr.span)).then_some(variable.span)
     }
 
     fn eval_kind(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
@@ -59,15 +70,20 @@ impl<'a> Interpreter<'a> {
             ExprKind::Name(name) => self.eval_name(name, span),
             ExprKind::List(items) => self.eval_list(items),
             ExprKind::Rest => Err(self.fault(
-                Diagnostic::error(Code::Misplaced, span, "`..` stands only in shapes and lists of axes")
-                    .here("no axes are listed here"),
+                Diagnostic::error(
+                    Code::Misplaced,
+                    span,
+                    "`..` stands only in shapes and lists of axes",
+                )
+                .here("no axes are listed here"),
             )),
             ExprKind::Field(base, field) => self.eval_field(base, field, span),
-            ExprKind::Call(callee, arguments) => {
-                let callee = self.eval(callee);
+            ExprKind::Call(callee_expr, arguments) => {
+                let callee = self.eval(callee_expr);
                 let Ok(callee) = callee else {
                     return Err(self.check_arguments(arguments));
                 };
+                self.refuse_hidden(&callee_expr.kind, &callee, callee_expr.span)?;
                 let value = self.call(&callee, arguments, None, span)?;
                 Ok(self.traced_value(value, span))
             }
@@ -92,12 +108,50 @@ impl<'a> Interpreter<'a> {
                 (false, None) => Ok(Value::Nothing),
             },
             ExprKind::Repeat { .. } => Err(self.fault(
-                Diagnostic::error(Code::Misplaced, span, "`repeat` has nothing to be applied to")
-                    .here("stands alone")
-                    .help("pipe a tensor into it: `x |> repeat 3 { dense(64) }`"),
+                Diagnostic::error(
+                    Code::Misplaced,
+                    span,
+                    "`repeat` has nothing to be applied to",
+                )
+                .here("stands alone")
+                .help("pipe a tensor into it: `x |> repeat 3 { dense(64) }`"),
             )),
             ExprKind::Block(block) => self.block(block),
         }
+    }
+
+    /// A call of a function whose name means something else here.
+    fn refuse_hidden(&mut self, callee: &ExprKind, value: &Value<'a>, span: Span) -> Eval<()> {
+        let (ExprKind::Name(name), false) = (callee, matches!(value, Value::Function(_))) else {
+            return Ok(());
+        };
+        if !matches!(
+            self.globals.find(name, span),
+            Some(Global::Definition(_) | Global::Builtin(_))
+        ) {
+            return Ok(());
+        }
+        let declared = self
+            .frame()
+            .declared
+            .get(name)
+            .map(|declared| declared.span);
+        let hiding = self
+            .variable(name)
+            .map(|variable| variable.span)
+            .or(declared);
+        let found = value.kind_text();
+        let mut fault = Diagnostic::error(
+            Code::TypeMismatch,
+            span,
+            format!("`{name}` is no function here: it is {found}"),
+        )
+        .here("cannot be called")
+        .help("give the value another name to call the function");
+        if let Some(hiding) = hiding {
+            fault = fault.label(hiding, format!("hides the function `{name}`"));
+        }
+        Err(self.fault(fault))
     }
 
     fn eval_name(&mut self, name: &'a str, span: Span) -> Eval<Value<'a>> {
@@ -148,14 +202,34 @@ impl<'a> Interpreter<'a> {
     }
 
     fn unknown_name(&mut self, name: &str, span: Span) -> Reported {
-        let fault = Diagnostic::error(Code::UnknownName, span, format!("nothing is called `{name}`"))
-            .here("not defined here");
-        let variables = self.frames.last().into_iter().flat_map(|frame| &frame.variables);
+        let fault = Diagnostic::error(
+            Code::UnknownName,
+            span,
+            format!("nothing is called `{name}`"),
+        )
+        .here("not defined here");
+        let variables = self
+            .frames
+            .last()
+            .into_iter()
+            .flat_map(|frame| &frame.variables);
         let local: Vec<String> = variables.map(|v| v.name.to_string()).collect();
-        let declared = self.frames.last().into_iter().flat_map(|frame| frame.declared.keys());
+        let declared = self
+            .frames
+            .last()
+            .into_iter()
+            .flat_map(|frame| frame.declared.keys());
         let declared: Vec<String> = declared.cloned().collect();
-        let fault = if self.globals.catalog.signatures().iter().any(|s| s.name == name) {
-            fault.help(format!("`{name}` is data: write `data = {name}(...)` in `train`"))
+        let fault = if self
+            .globals
+            .catalog
+            .signatures()
+            .iter()
+            .any(|s| s.name == name)
+        {
+            fault.help(format!(
+                "`{name}` is data: write `data = {name}(...)` in `train`"
+            ))
         } else {
             did_you_mean(
                 fault,
@@ -205,7 +279,11 @@ impl<'a> Interpreter<'a> {
             span: item.value.span,
         };
         let value = match &item.ty {
-            Some(ty) => self.meet(given.clone(), ty, &format!("the constant `{}`", item.name.name))?,
+            Some(ty) => self.meet(
+                given.clone(),
+                ty,
+                &format!("the constant `{}`", item.name.name),
+            )?,
             None => given.value,
         };
         if let Value::Tensor(_) = value {
@@ -282,106 +360,6 @@ impl<'a> Interpreter<'a> {
             )),
             value => Err(self.wrong_kind(&value, condition.span, "`true` or `false`")),
         }
-    }
-
-    /// `x |> f |> g(a)`: from left to right, remembering each stage's shape.
-    fn eval_pipe(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
-        let mut stages = Vec::new();
-        let mut head = expr;
-        while let ExprKind::Pipe(left, right) = &head.kind {
-            stages.push(&**right);
-            head = left;
-        }
-        let mut value = self.given(head);
-        for stage in stages.into_iter().rev() {
-            value = match value {
-                Ok(given) => self.stage(given, stage).map(|value| Given {
-                    value,
-                    span: stage.span,
-                }),
-                // Later stages may have faults of their own.
-                Err(reported) => {
-                    self.check_stage(stage);
-                    Err(reported)
-                }
-            };
-        }
-        Ok(value?.value)
-    }
-
-    /// One stage of a pipe.
-    fn stage(&mut self, piped: Given<'a>, stage: &'a Expr) -> Eval<Value<'a>> {
-        let previous = match &piped.value {
-            Value::Tensor(tensor) => tensor.trace.clone(),
-            _ => None,
-        };
-        let outer = self.here;
-        if !self.globals.in_library(stage.span) {
-            self.here = Some(stage.span);
-        }
-        let value = self.apply_stage(piped, stage);
-        self.here = outer;
-        match value? {
-            Value::Tensor(tensor) => Ok(Value::Tensor(self.traced(tensor, stage.span, previous))),
-            value => Ok(value),
-        }
-    }
-
-    fn apply_stage(&mut self, piped: Given<'a>, stage: &'a Expr) -> Eval<Value<'a>> {
-        match &stage.kind {
-            ExprKind::Call(callee, arguments) => match self.eval(callee) {
-                Ok(callee) => self.call(&callee, arguments, Some(piped), stage.span),
-                Err(_) => Err(self.check_arguments(arguments)),
-            },
-            ExprKind::Repeat { count, body } => self.repeat(piped, count, body, stage.span),
-            _ => {
-                let function = self.eval(stage)?;
-                self.apply(&function, piped, stage.span)
-            }
-        }
-    }
-
-    /// Looks for faults in a stage that will not run.
-    fn check_stage(&mut self, stage: &'a Expr) {
-        if let ExprKind::Call(callee, arguments) = &stage.kind {
-            // Faults are told on the way; there is no value to lose.
-            match self.eval(callee) {
-                Ok(callee) => self.check_call(&callee, arguments, stage.span),
-                Err(_) => _ = self.check_arguments(arguments),
-            }
-        } else if let ExprKind::Name(_) = &stage.kind {
-            let _ = self.eval(stage);
-        }
-    }
-
-    fn repeat(
-        &mut self,
-        piped: Given<'a>,
-        count: &'a Expr,
-        body: &'a Block,
-        span: Span,
-    ) -> Eval<Value<'a>> {
-        let times = match self.eval(count)? {
-            Value::Int(times) if (0..=MOST_REPEATS).contains(&times) => times,
-            Value::Int(times) => {
-                let fault = Diagnostic::error(
-                    Code::BadValue,
-                    count.span,
-                    format!("cannot repeat {times} times"),
-                );
-                return Err(self.fault(fault.here(format!("must lie in 0 to {MOST_REPEATS}"))));
-            }
-            value => return Err(self.wrong_kind(&value, count.span, "an int")),
-        };
-        let mut value = piped;
-        for _ in 0..times {
-            let function = self.block(body)?;
-            value = Given {
-                value: self.apply(&function, value, body.span)?,
-                span,
-            };
-        }
-        Ok(value.value)
     }
 
     /// Remembers where a tensor came from, if it does not know.

@@ -3,7 +3,7 @@
 
 use super::interpreter::{Frame, Interpreter};
 use super::values::{Reported, Tensor, Trace, Value};
-use nnc_grammar::ast::{DefinitionKind, Expr, ExprKind};
+use nnc_grammar::ast::{Definition, DefinitionKind, Expr, ExprKind};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
@@ -106,6 +106,11 @@ impl<'a> Interpreter<'a> {
             .iter()
             .rev()
             .find(|frame| frame.definition.is_some() && !self.globals.in_library(frame.call))
+    }
+
+    /// What the user's file applies there.
+    pub fn used_definition(&self) -> Option<&'a Definition> {
+        self.user_call()?.definition
     }
 
     /// Shows which uses of the user's own definitions led to the fault.

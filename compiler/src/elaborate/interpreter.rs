@@ -4,7 +4,7 @@
 use super::globals::Globals;
 use super::overrides::Override;
 use super::slots::Slots;
-use super::values::{Axis, Home, Instance, Label, Tensor, Trace, Value};
+use super::values::{Axis, Home, Label, Tensor, Trace, Value};
 use crate::graph::{GraphBuilder, Input, InputKind, LayerInfo, NodeId, Origin, SlotId};
 use nnc_grammar::ast::Definition;
 use nnc_grammar::{Diagnostic, Sources, Span};
@@ -208,42 +208,5 @@ impl<'a> Interpreter<'a> {
         self.run.inputs.push(Input { kind, ty });
         self.run.input_nodes.push(node);
         node
-    }
-
-    /// The instance path that an `Rc`'d instance goes by, naming it on first use.
-    pub fn path_of(&mut self, instance: &Instance<'a>) -> String {
-        if let Some(path) = &*instance.path.borrow() {
-            return path.clone();
-        }
-        let name = instance.definition.name.name.clone();
-        let path = self.part_path(&instance.parent, &name, true);
-        *instance.path.borrow_mut() = Some(path.clone());
-        path
-    }
-
-    /// `parent/name_1`, `parent/name_2`; or without a number for the first of them.
-    pub fn part_path(&mut self, parent: &str, name: &str, numbered: bool) -> String {
-        let frame = self
-            .frames
-            .iter_mut()
-            .rev()
-            .take_while(|frame| frame.path == parent)
-            .last();
-        let count = match frame {
-            Some(frame) => {
-                let count = frame.parts.entry(name.to_owned()).or_default();
-                *count += 1;
-                *count
-            }
-            None => 1,
-        };
-        let own = match (numbered, count) {
-            (false, 1) => name.to_owned(),
-            _ => format!("{name}_{count}"),
-        };
-        match parent {
-            "" => own,
-            _ => format!("{parent}/{own}"),
-        }
     }
 }

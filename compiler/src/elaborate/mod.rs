@@ -7,30 +7,35 @@
 //! `report`s build the graph of final metrics on the side, its `param`s that of the
 //! initial values.
 
-mod arguments;
-mod builtins;
-mod calls;
-mod catalog;
-mod data;
-mod expressions;
-mod faults;
-mod fold;
-mod globals;
-mod interpreter;
-mod metrics;
-mod optimizer;
-mod overrides;
-mod patterns;
-mod pointwise;
 mod prelude;
-mod prune;
-mod recipes;
-mod settings;
-mod slots;
-mod statements;
-mod tensors;
-mod train;
+mod catalog;
+mod overrides;
+mod globals;
+mod names;
+mod interpreter;
 mod values;
+mod settings;
+mod data;
+mod train;
+mod statements;
+mod expressions;
+mod pipes;
+mod calls;
+mod arguments;
+mod instances;
+mod apply;
+mod patterns;
+mod axes;
+mod pointwise;
+mod fold;
+mod recipes;
+mod tensors;
+mod builtins;
+mod slots;
+mod optimizer;
+mod metrics;
+mod prune;
+mod faults;
 
 pub use builtins::builtin_docs;
 pub use catalog::{Catalog, DataParameter, DataType, Role, Signature};
@@ -77,12 +82,17 @@ pub fn elaborate(sources: &Sources, request: &Request<'_>) -> (Option<Model>, Ve
     let mut interpreter = Interpreter::new(sources, globals, request.overrides);
     interpreter.diagnostics = diagnostics;
     let model = interpreter.model(request).ok();
+    interpreter.check_names(request.main);
     let mut diagnostics = interpreter.diagnostics;
     diagnostics.sort_by_key(|diagnostic| {
         let span = diagnostic.span();
         (span.file != request.file, span)
     });
     let failed = diagnostics.iter().any(|d| d.severity == Severity::Error);
+    if failed {
+        // What looks unused may be used once the errors are mended.
+        diagnostics.retain(|diagnostic| diagnostic.code != Code::Unused);
+    }
     (model.filter(|_| !failed), diagnostics)
 }
 

@@ -1,15 +1,31 @@
 //! Applies an optimiser's text to each parameter.
 
 use super::interpreter::Interpreter;
-use super::values::{Axis, Element, Eval, Given, Home, Instance, Tensor, Value};
+use super::values::{Axis, Element, Eval, Function, Given, Home, Instance, Tensor, Value};
 use crate::graph::{NodeId, Op, SlotId, Type};
+use nnc_grammar::ast::{DefinitionKind, Expr};
 use nnc_grammar::{Code, Diagnostic};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Keeps the division finite where all gradients vanish.
 const CLIP_EPSILON: f64 = 1e-6;
 
 impl<'a> Interpreter<'a> {
+    /// What the setting says: `adam(1e-3)`, or `adam` for its defaults.
+    pub fn optimizer(&mut self, expr: &'a Expr) -> Eval<Rc<Instance<'a>>> {
+        let mut value = self.eval(expr)?;
+        if let Value::Function(Function::Definition(d)) = &value
+            && d.kind == DefinitionKind::Optimizer
+        {
+            value = self.call(&value, &[], None, expr.span)?;
+        }
+        match value {
+            Value::Optimizer(optimizer) => Ok(optimizer),
+            value => Err(self.wrong_kind(&value, expr.span, "an optimizer, such as `adam(1e-3)`")),
+        }
+    }
+
     /// The next value of a parameter.
     pub fn step_parameter(
         &mut self,

@@ -27,12 +27,14 @@ pub(super) struct Settings<'a> {
     pub epochs: usize,
     pub seed: u64,
     pub clip_norm: Option<f64>,
-    /// Evaluated where the step's number is known.
-    pub optimizer: &'a Expr,
+    /// Evaluated where the step's number is known; missing only after a fault.
+    pub optimizer: Option<&'a Expr>,
 }
 
 impl<'a> Interpreter<'a> {
-    /// Reads the settings; `batch` replaces the one that is written.
+    /// Reads the settings; `batch` replaces the one that is written. Without data there
+    /// is nothing to go on with; for other faults a number stands in, so that the rest
+    /// of the block can be checked.
     pub fn settings(&mut self, train: &'a Train, batch: Option<usize>) -> Eval<Settings<'a>> {
         let written = self.written(train);
         self.enter(None, train.span, None);
@@ -47,6 +49,7 @@ impl<'a> Interpreter<'a> {
             None => Err(self.lacks(train, "data", "data = mnist()")),
         };
         let size = match batch {
+            Some(0) => Err(self.lacks(train, "batch", "batch = 64")),
             Some(batch) => Ok(batch),
             None => match self.setting("batch", find("batch")) {
                 Ok(Some(given)) => self
@@ -82,11 +85,11 @@ impl<'a> Interpreter<'a> {
         self.frames.pop();
         Ok(Settings {
             data: data?,
-            batch: size?,
-            epochs: epochs?,
-            seed: seed?,
-            clip_norm: clip_norm?,
-            optimizer: optimizer?,
+            batch: size.unwrap_or(1),
+            epochs: epochs.unwrap_or(1),
+            seed: seed.unwrap_or(0),
+            clip_norm: clip_norm.unwrap_or(None),
+            optimizer: optimizer.ok(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::faults::did_you_mean;
 use super::interpreter::{Declared, Interpreter};
-use super::values::{AxisRef, Eval, Function, Given, Reported, Tensor, Value};
+use super::values::{Eval, Function, Given, Reported, Tensor, Value};
 use crate::graph::SlotKind;
 use nnc_grammar::ast::{Block, DefinitionKind, Expr, Ident, Statement, StatementKind, Type};
 use nnc_grammar::{Code, Diagnostic, Span};
@@ -299,41 +299,5 @@ impl<'a> Interpreter<'a> {
             tensor.node = node;
         }
         tensor
-    }
-
-    /// The axes that an argument such as `over: [batch, ..]` names.
-    pub fn eval_axes(&mut self, expr: &'a Expr) -> Eval<Vec<AxisRef>> {
-        use nnc_grammar::ast::ExprKind;
-        match &expr.kind {
-            ExprKind::List(items) => {
-                let mut axes = Vec::new();
-                for item in items {
-                    axes.extend(self.eval_axes(item)?);
-                }
-                Ok(axes)
-            }
-            ExprKind::Rest => Ok(match &self.frame().rest {
-                Some(rest) => rest
-                    .iter()
-                    .filter_map(|axis| axis.label().cloned())
-                    .map(|label| AxisRef::Named(label, expr.span))
-                    .collect(),
-                None => vec![AxisRef::All],
-            }),
-            ExprKind::Name(name) => Ok(match self.variable(name).map(|v| v.value.clone()) {
-                Some(Value::Axes(axes)) => axes.to_vec(),
-                _ if name == "batch" => vec![AxisRef::Batch],
-                _ => vec![AxisRef::Named(self.label(name), expr.span)],
-            }),
-            _ => Err(self.fault(
-                Diagnostic::error(
-                    Code::TypeMismatch,
-                    expr.span,
-                    "expected the name of an axis",
-                )
-                .here("not a name")
-                .help("axes are said by name: `over: c` or `over: [batch, ..]`"),
-            )),
-        }
     }
 }

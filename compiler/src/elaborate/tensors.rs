@@ -1,10 +1,9 @@
 //! Tensors in the graph: broadcasting, conversion, and the limits of size.
 
+use super::axes::{alignment, axis_names};
 use super::faults::with_trace;
 use super::interpreter::Interpreter;
-use super::values::{
-    Axis, AxisRef, Element, Label, Eval, Given, Home, Reported, Tensor, Value, shape_text,
-};
+use super::values::{Axis, Element, Eval, Given, Home, Reported, Tensor, Value, shape_text};
 use crate::graph::{DType, NodeId, Type};
 use nnc_grammar::{Code, Diagnostic, Span};
 
@@ -265,134 +264,6 @@ impl<'a> Interpreter<'a> {
         }
         self.spread(given, &Target::of(model), model.element.dtype())
     }
-
-    /// Positions in the graph's shape of the axes that were named, ascending, and
-    /// whether the batch is among them.
-    pub fn find_axes(
-        &mut self,
-        tensor: &Tensor,
-        axes: &[AxisRef],
-        span: Span,
-    ) -> Eval<(Vec<usize>, bool)> {
-        let mut found = Vec::new();
-        let mut batch = false;
-        for axis in axes {
-            match axis {
-                AxisRef::Batch => batch = true,
-                AxisRef::All => found.extend(0..tensor.axes.len()),
-                AxisRef::Named(..) => found.push(self.find_axis(tensor, axis, span)?),
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok((found, batch))
-    }
-
-    /// Position of an axis among the axes of a sample.
-    pub fn find_axis(&mut self, tensor: &Tensor, axis: &AxisRef, span: Span) -> Eval<usize> {
-        let (label, place) = match axis {
-            AxisRef::Named(label, place) => (label, *place),
-            AxisRef::All if tensor.axes.len() == 1 => return Ok(0),
-            AxisRef::All => {
-                let message = format!("{} has not one axis", tensor.shape_text());
-                let fault = Diagnostic::error(Code::UnknownAxis, span, message);
-                return Err(self.fault(fault.here("say which axis by name")));
-            }
-            AxisRef::Batch => {
-                let fault = Diagnostic::error(
-                    Code::UnknownAxis,
-                    span,
-                    "the batch cannot be used as an axis here",
-                );
-                return Err(self.fault(fault.here("only reductions may name the batch")));
-            }
-        };
-        let known = tensor
-            .axes
-            .iter()
-            .position(|axis| axis.labels.contains(label));
-        let by_name = |axis: &Axis| {
-            axis.labels
-                .iter()
-                .rev()
-                .any(|known| known.name == label.name)
-        };
-        match known.or_else(|| tensor.axes.iter().position(by_name)) {
-            Some(position) => Ok(position),
-            None => Err(self.unknown_axis(tensor, label, place)),
-        }
-    }
-
-    fn unknown_axis(&mut self, tensor: &Tensor, label: &Label, place: Span) -> Reported {
-        let name = &*label.name;
-        // By the names that whoever asks has for them.
-        let shown: Vec<&str> = tensor
-            .axes
-            .iter()
-            .map(|axis| {
-                let own = axis.labels.iter().find(|known| known.scope == label.scope);
-                own.map(|own| &*own.name).or(axis.shown_name()).unwrap_or("_")
-            })
-            .collect();
-        let shape = tensor.shape_text();
-        let fault = Diagnostic::error(
-            Code::UnknownAxis,
-            place,
-            format!("{shape} has no axis called `{name}`"),
-        )
-        .here("no such axis");
-        let fault = if shown.iter().all(|name| *name == "_") {
-            fault.help("name its axes where it is bound: `let x: [c, h, w] = ...`")
-        } else {
-            let fault = fault.note(format!("its axes are [{}]", shown.join(", ")));
-            super::faults::did_you_mean(fault, name, shown)
-        };
-        self.fault(with_trace(fault, tensor.trace.as_ref()))
-    }
-}
-
-/// Where each axis of `narrow` lies in `wide`: by position if there are as many,
-/// else by name.
-fn alignment(narrow: &[Axis], wide: &[Axis]) -> Option<Vec<usize>> {
-    if narrow.len() == wide.len() {
-        let agree = narrow.iter().zip(wide).all(|(a, b)| a.size == b.size);
-        return agree.then(|| (0..wide.len()).collect());
-    }
-    let mut places: Vec<usize> = Vec::new();
-    for axis in narrow {
-        let place = same_axis(axis, wide)?;
-        if wide[place].size != axis.size || places.contains(&place) {
-            return None;
-        }
-        places.push(place);
-    }
-    Some(places)
-}
-
-/// The axis of `wide` that bears the same name: the innermost one, any one, or at
-/// least one that reads the same.
-fn same_axis(axis: &Axis, wide: &[Axis]) -> Option<usize> {
-    let label = axis.label()?;
-    wide.iter()
-        .position(|other| other.label() == Some(label))
-        .or_else(|| {
-            wide.iter()
-                .position(|other| other.labels.iter().any(|l| axis.labels.contains(l)))
-        })
-        .or_else(|| {
-            let name = axis.shown_name()?;
-            wide.iter()
-                .position(|other| other.shown_name() == Some(name))
-        })
-}
-
-/// `c, h, w`; `_` for an axis without a name.
-fn axis_names(axes: &[Axis]) -> String {
-    let names: Vec<&str> = axes
-        .iter()
-        .map(|axis| axis.shown_name().unwrap_or("_"))
-        .collect();
-    names.join(", ")
 }
 
 /// `4.0 TiB`

@@ -37,7 +37,14 @@ impl<'a> Interpreter<'a> {
         let outcome = self.train_statements(train);
         let done = match (outcome, training) {
             (Ok(outcome), true) => self.optimize(&outcome.loss, settings).map(|()| outcome),
-            (outcome, _) => outcome,
+            (Err(reported), true) => {
+                // Its arguments may have faults of their own.
+                if let Some(optimizer) = settings.optimizer {
+                    let _ = self.optimizer(optimizer);
+                }
+                Err(reported)
+            }
+            (outcome, false) => outcome,
         };
         self.frames.pop();
         done
@@ -208,31 +215,10 @@ impl<'a> Interpreter<'a> {
 
     /// One step of the optimiser for each parameter.
     fn optimize(&mut self, loss: &Tensor, settings: &Settings<'a>) -> Eval<()> {
-        let optimizer = match self.eval(settings.optimizer)? {
-            Value::Optimizer(optimizer) => optimizer,
-            Value::Function(super::values::Function::Definition(d))
-                if d.kind == nnc_grammar::ast::DefinitionKind::Optimizer =>
-            {
-                let callee = Value::Function(super::values::Function::Definition(d));
-                match self.call(&callee, &[], None, settings.optimizer.span)? {
-                    Value::Optimizer(optimizer) => optimizer,
-                    value => {
-                        return Err(self.wrong_kind(
-                            &value,
-                            settings.optimizer.span,
-                            "an optimizer",
-                        ));
-                    }
-                }
-            }
-            value => {
-                return Err(self.wrong_kind(
-                    &value,
-                    settings.optimizer.span,
-                    "an optimizer, such as `adam(1e-3)`",
-                ));
-            }
+        let Some(written) = settings.optimizer else {
+            return Ok(());
         };
+        let optimizer = self.optimizer(written)?;
         let reached = self.reached(loss);
         let mut gradients = Vec::new();
         for (&slot, &node) in &self.run.slot_nodes.clone() {
@@ -249,7 +235,7 @@ impl<'a> Interpreter<'a> {
         if gradients.is_empty() {
             let fault = Diagnostic::error(
                 Code::BadSetting,
-                settings.optimizer.span,
+                written.span,
                 "the loss depends on no parameter: there is nothing to train",
             );
             return Err(self.fault(fault.here("has nothing to do")));

@@ -14,7 +14,10 @@ mod tile_tests;
 mod tile_wide;
 mod unit;
 mod wide_asm;
+mod wide_ops;
+mod wide_registers;
 mod wide_scalar;
+mod wide_transpose;
 
 pub use contraction::contraction;
 pub use machine::{Callee, Machine, MachineFunction, Relocation};

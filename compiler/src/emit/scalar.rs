@@ -177,25 +177,44 @@ pub fn combine(
 ) -> ir::Value {
     match (combine, kind) {
         (Combine::Sum, _) => binary(b, BinaryOp::Add, kind, lanes, so_far, x),
-        (Combine::Max, Kind::F32) => better(b, lanes, so_far, x, (so_far, x)),
-        (Combine::Min, Kind::F32) => better(b, lanes, so_far, x, (x, so_far)),
+        (Combine::Max, Kind::F32) => keep_nan(b, BinaryOp::Max, lanes, so_far, x),
+        (Combine::Min, Kind::F32) => keep_nan(b, BinaryOp::Min, lanes, so_far, x),
         (Combine::Max, _) => binary(b, BinaryOp::Max, kind, lanes, so_far, x),
         (Combine::Min, _) => binary(b, BinaryOp::Min, kind, lanes, so_far, x),
     }
 }
 
-/// `x` where the pair is ordered or `x` is NaN: a NaN once met stays.
-fn better(
+/// The operator gives the second operand where one is NaN; a NaN that comes first must be
+/// kept, and all bits set are a NaN too.
+fn keep_nan(
     b: &mut FunctionBuilder,
+    op: BinaryOp,
     lanes: Lanes,
     so_far: ir::Value,
     x: ir::Value,
-    (less, greater): (ir::Value, ir::Value),
 ) -> ir::Value {
-    let improves = fcmp(b, FloatCC::LessThan, less, greater);
-    let is_nan = fcmp(b, FloatCC::Unordered, x, x);
-    let takes = b.ins().bor(improves, is_nan);
-    select(b, Kind::F32, lanes, takes, x, so_far)
+    let best = binary(b, op, Kind::F32, lanes, so_far, x);
+    let is_nan = fcmp(b, FloatCC::Unordered, so_far, so_far);
+    match lanes {
+        One => b.ins().select(is_nan, so_far, best),
+        Four => {
+            let best = same_bits(b, types::I32X4, best);
+            let bits = b.ins().bor(best, is_nan);
+            same_bits(b, types::F32X4, bits)
+        }
+    }
+}
+
+/// Where the mask is true `x`, else all bits zero.
+pub fn select_or_zero(
+    b: &mut FunctionBuilder,
+    kind: Kind,
+    mask: ir::Value,
+    x: ir::Value,
+) -> ir::Value {
+    let x = same_bits(b, types::I32X4, x);
+    let bits = b.ins().band(mask, x);
+    same_bits(b, clif_type(kind, Four), bits)
 }
 
 fn fcmp(b: &mut FunctionBuilder, condition: FloatCC, x: ir::Value, y: ir::Value) -> ir::Value {

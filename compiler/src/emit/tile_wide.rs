@@ -18,9 +18,7 @@ pub(super) fn tile_wide(tile: &Tile<'_>) -> Vec<u8> {
     let registers = Registers::new(tile, isa);
     let tail = registers.tail;
     asm.point_at_pool();
-    if tail < isa.lanes() {
-        asm.set_tail(tail);
-    }
+    asm.set_tail(tail);
     must(
         asm.code
             .mov(A_POINTER, gpr64::rdi + A as i32 * FRAME_ENTRY as i32),

@@ -1,9 +1,10 @@
 //! An assembler of wide vectors: one vocabulary for 256-bit VEX and 512-bit EVEX
 //! instructions, a pool of constants behind the code, and no relocations.
 
-use iced_x86::code_asm::{CodeAssembler, CodeLabel, k1, k2, ptr, registers};
+use iced_x86::code_asm::{AsmRegisterK, CodeAssembler, CodeLabel, k1, k2, k3, ptr, registers};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
+use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
 use crate::bug::bug;
 use crate::target::Isa;
 
@@ -12,6 +13,8 @@ pub(super) struct WideAsm {
     /// For what is no vector instruction.
     pub code: CodeAssembler,
     isa: Isa,
+    /// How many lanes each of [`MASKS`] lets through.
+    masks: Vec<usize>,
     pool: Vec<u32>,
     pool_label: CodeLabel,
 }
@@ -27,57 +30,8 @@ pub(super) struct At {
     pub offset: i64,
 }
 
-/// `d = a op b`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Op3 {
-    AddF,
-    SubF,
-    MulF,
-    DivF,
-    MaxF,
-    MinF,
-    AddI,
-    SubI,
-    MulI,
-    MaxI,
-    MinI,
-    And,
-    Or,
-    Xor,
-}
-
-/// `d = op a`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Op2 {
-    Move,
-    Sqrt,
-    AbsI,
-    IntToFloat,
-    /// Towards zero; out of range and NaN give `i32::MIN`.
-    FloatToInt,
-}
-
-/// `d = op a, n`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum OpImmediate {
-    ShiftLeft,
-    ShiftRight,
-    /// 1: down, 0: to nearest even.
-    Round,
-}
-
-/// A comparison; the result is all ones where it holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Compare {
-    LessF,
-    LessEqF,
-    EqualF,
-    /// Neither is NaN.
-    OrderedF,
-    LessI,
-    LessEqI,
-    EqualI,
-}
+/// Registers for masks of tails; another one is for comparisons.
+const MASKS: [AsmRegisterK; 2] = [k1, k3];
 
 /// Register holding the address of the constants, once [`WideAsm::point_at_pool`] ran.
 const POOL: Register = Register::RAX;
@@ -89,6 +43,7 @@ impl WideAsm {
         WideAsm {
             code,
             isa,
+            masks: Vec::new(),
             pool: Vec::new(),
             pool_label,
         }
@@ -131,10 +86,21 @@ impl WideAsm {
     }
 
     /// Readies `load_first` and `store_first` for a `count` below the number of lanes.
+    /// Takes RCX.
     pub fn set_tail(&mut self, count: usize) {
-        if self.isa == Isa::Avx512 {
+        if self.isa == Isa::Avx512 && count < self.lanes() && !self.masks.contains(&count) {
+            let mask = MASKS[self.masks.len()];
+            self.masks.push(count);
             must(self.code.mov(registers::gpr32::ecx, (1i32 << count) - 1));
-            must(self.code.kmovw(k1, registers::gpr32::ecx));
+            must(self.code.kmovw(mask, registers::gpr32::ecx));
+        }
+    }
+
+    /// The mask register of the first `count` lanes.
+    fn tail_register(&self, count: usize) -> Register {
+        match self.masks.iter().position(|&known| known == count) {
+            Some(position) => MASKS[position].into(),
+            None => bug!("emit", "no mask of {count} lanes is set"),
         }
     }
 
@@ -157,7 +123,7 @@ impl WideAsm {
                 self.register(d),
                 from.operand(),
             ));
-            load.set_op_mask(Register::K1);
+            load.set_op_mask(self.tail_register(count));
             load.set_zeroing_masking(true);
             self.add(load);
         } else {
@@ -183,7 +149,7 @@ impl WideAsm {
                 to.operand(),
                 self.register(s),
             ));
-            store.set_op_mask(Register::K1);
+            store.set_op_mask(self.tail_register(count));
             self.add(store);
         } else {
             let mask = self.tail_mask(count);
@@ -214,6 +180,30 @@ impl WideAsm {
         );
         let register = self.register(s);
         self.add(must(Instruction::with2(code, to.operand(), register)));
+    }
+
+    /// Four lanes from memory become lanes `4 * part` and on; part 0 clears the others.
+    /// `d` is one of the first 16 registers.
+    pub fn load_part(&mut self, d: Vector, part: usize, from: At) {
+        let register = self.register(d);
+        let load = match part {
+            0 => Instruction::with2(
+                Code::VEX_Vmovups_xmm_xmmm128,
+                Register::XMM0 + u32::from(d.0),
+                from.operand(),
+            ),
+            _ => Instruction::with4(
+                self.pick(
+                    Code::VEX_Vinsertf128_ymm_ymm_xmmm128_imm8,
+                    Code::EVEX_Vinsertf32x4_zmm_k1z_zmm_xmmm128_imm8,
+                ),
+                register,
+                register,
+                from.operand(),
+                part as u32,
+            ),
+        };
+        self.add(must(load));
     }
 
     /// One number into every lane.
@@ -259,100 +249,20 @@ impl WideAsm {
     }
 
     pub fn op3(&mut self, op: Op3, d: Vector, a: Vector, b: Vector) {
-        use Code::*;
-        let (narrow, wide) = match op {
-            Op3::AddF => (
-                VEX_Vaddps_ymm_ymm_ymmm256,
-                EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er,
-            ),
-            Op3::SubF => (
-                VEX_Vsubps_ymm_ymm_ymmm256,
-                EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er,
-            ),
-            Op3::MulF => (
-                VEX_Vmulps_ymm_ymm_ymmm256,
-                EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er,
-            ),
-            Op3::DivF => (
-                VEX_Vdivps_ymm_ymm_ymmm256,
-                EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er,
-            ),
-            Op3::MaxF => (
-                VEX_Vmaxps_ymm_ymm_ymmm256,
-                EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae,
-            ),
-            Op3::MinF => (
-                VEX_Vminps_ymm_ymm_ymmm256,
-                EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae,
-            ),
-            Op3::AddI => (
-                VEX_Vpaddd_ymm_ymm_ymmm256,
-                EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::SubI => (
-                VEX_Vpsubd_ymm_ymm_ymmm256,
-                EVEX_Vpsubd_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::MulI => (
-                VEX_Vpmulld_ymm_ymm_ymmm256,
-                EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::MaxI => (
-                VEX_Vpmaxsd_ymm_ymm_ymmm256,
-                EVEX_Vpmaxsd_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::MinI => (
-                VEX_Vpminsd_ymm_ymm_ymmm256,
-                EVEX_Vpminsd_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::And => (
-                VEX_Vpand_ymm_ymm_ymmm256,
-                EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32,
-            ),
-            Op3::Or => (VEX_Vpor_ymm_ymm_ymmm256, EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
-            Op3::Xor => (
-                VEX_Vpxor_ymm_ymm_ymmm256,
-                EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32,
-            ),
-        };
+        let (narrow, wide) = op.codes();
         let code = self.pick(narrow, wide);
         self.add3(code, d, a, b);
     }
 
     pub fn op2(&mut self, op: Op2, d: Vector, a: Vector) {
-        use Code::*;
-        let (narrow, wide) = match op {
-            Op2::Move => (VEX_Vmovaps_ymm_ymmm256, EVEX_Vmovaps_zmm_k1z_zmmm512),
-            Op2::Sqrt => (VEX_Vsqrtps_ymm_ymmm256, EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er),
-            Op2::AbsI => (VEX_Vpabsd_ymm_ymmm256, EVEX_Vpabsd_zmm_k1z_zmmm512b32),
-            Op2::IntToFloat => (
-                VEX_Vcvtdq2ps_ymm_ymmm256,
-                EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er,
-            ),
-            Op2::FloatToInt => (
-                VEX_Vcvttps2dq_ymm_ymmm256,
-                EVEX_Vcvttps2dq_zmm_k1z_zmmm512b32_sae,
-            ),
-        };
+        let (narrow, wide) = op.codes();
         let (d, a) = (self.register(d), self.register(a));
         let code = self.pick(narrow, wide);
         self.add(must(Instruction::with2(code, d, a)));
     }
 
     pub fn op_immediate(&mut self, op: OpImmediate, d: Vector, a: Vector, n: u32) {
-        use Code::*;
-        let (narrow, wide) = match op {
-            OpImmediate::ShiftLeft => {
-                (VEX_Vpslld_ymm_ymm_imm8, EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8)
-            }
-            OpImmediate::ShiftRight => {
-                (VEX_Vpsrld_ymm_ymm_imm8, EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8)
-            }
-            OpImmediate::Round => (
-                VEX_Vroundps_ymm_ymmm256_imm8,
-                EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae,
-            ),
-        };
+        let (narrow, wide) = op.codes();
         let (d, a) = (self.register(d), self.register(a));
         let code = self.pick(narrow, wide);
         self.add(must(Instruction::with3(code, d, a, n)));
@@ -367,18 +277,13 @@ impl WideAsm {
     }
 
     fn compare_masked(&mut self, op: Compare, d: Vector, a: Vector, b: Vector) {
-        const FLOATS: Code = Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae;
-        const INTEGERS: Code = Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8;
-        let (code, predicate) = match op {
-            Compare::LessF => (FLOATS, FLOAT_LESS),
-            Compare::LessEqF => (FLOATS, FLOAT_LESS_EQ),
-            Compare::EqualF => (FLOATS, FLOAT_EQUAL),
-            Compare::OrderedF => (FLOATS, FLOAT_ORDERED),
-            Compare::LessI => (INTEGERS, 1),
-            Compare::LessEqI => (INTEGERS, 2),
-            Compare::EqualI => (INTEGERS, 0),
+        let code = if op.is_float() {
+            Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae
+        } else {
+            Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8
         };
         let (a, b) = (self.register(a), self.register(b));
+        let predicate = op.predicate();
         self.add(must(Instruction::with4(
             code,
             Register::K2,
@@ -391,22 +296,20 @@ impl WideAsm {
     }
 
     fn compare_plain(&mut self, op: Compare, d: Vector, a: Vector, b: Vector) {
-        let predicate = match op {
-            Compare::LessF => FLOAT_LESS,
-            Compare::LessEqF => FLOAT_LESS_EQ,
-            Compare::EqualF => FLOAT_EQUAL,
-            Compare::OrderedF => FLOAT_ORDERED,
-            Compare::LessI => return self.add3(Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256, d, b, a),
-            Compare::EqualI => return self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, a, b),
+        match op {
+            Compare::LessI => self.add3(Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256, d, b, a),
+            Compare::EqualI => self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, a, b),
             Compare::LessEqI => {
                 // Where the greater of both is b.
                 self.op3(Op3::MaxI, d, a, b);
-                return self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, d, b);
+                self.add3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, d, d, b);
             }
-        };
-        let (d, a, b) = (self.register(d), self.register(a), self.register(b));
-        let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
-        self.add(must(Instruction::with4(code, d, a, b, predicate)));
+            Compare::LessF | Compare::LessEqF | Compare::EqualF | Compare::OrderedF => {
+                let (d, a, b) = (self.register(d), self.register(a), self.register(b));
+                let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
+                self.add(must(Instruction::with4(code, d, a, b, op.predicate())));
+            }
+        }
     }
 
     /// `d = mask ? yes : no`, lane by lane; `d` is none of the operands but perhaps `mask`.
@@ -452,13 +355,14 @@ impl WideAsm {
     }
 }
 
-// Predicates that are false, and silent, on NaN (the last one: true unless NaN).
-const FLOAT_EQUAL: u32 = 0x00;
-const FLOAT_LESS: u32 = 0x11;
-const FLOAT_LESS_EQ: u32 = 0x12;
-const FLOAT_ORDERED: u32 = 0x07;
-
 impl At {
+    pub fn plus(self, bytes: i64) -> At {
+        At {
+            offset: self.offset + bytes,
+            ..self
+        }
+    }
+
     fn operand(self) -> MemoryOperand {
         MemoryOperand::new(
             self.base,

@@ -6,7 +6,10 @@ use iced_x86::code_asm::registers::{gpr32, gpr64};
 use iced_x86::code_asm::{dword_ptr, qword_ptr};
 
 use super::tile::{FRAME_ENTRY, Tile};
-use super::wide_asm::{At, Compare, Op2, Op3, OpImmediate, Vector, WideAsm, must};
+use super::wide_asm::{At, Vector, WideAsm, must};
+use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
+use super::wide_registers::{Action, Program, Registers, stack_at};
+use super::wide_transpose::{is_turned, stack_bytes, store_turned};
 use crate::bug::bug;
 use crate::nest::{BinaryOp, UnaryOp};
 use crate::schedule::loops::Kind;
@@ -25,20 +28,30 @@ pub(super) struct Epilogue {
 /// Runs the epilogue on every vector of the tile and writes what it stores.
 pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue) {
     let sums = epilogue.rows * epilogue.vectors;
-    let program = Program::of(tile);
-    let slots = program.actions.len() as i64 + 1;
-    let stack = slots * asm.vector_bytes();
+    let program = Program::of(&tile.plan.linear);
+    let slots = (program.actions.len() as i64 + 1) * asm.vector_bytes();
+    let turned: Vec<PlaceId> = tile
+        .plan
+        .linear
+        .writes
+        .iter()
+        .map(|write| write.place)
+        .filter(|&place| is_turned(tile, place))
+        .collect();
+    let turned_bytes = stack_bytes(asm, epilogue.rows, epilogue.vectors);
+    let stack = slots + turned.len() as i64 * turned_bytes;
     must(asm.code.sub(gpr64::rsp, stack as i32));
     let mut emitter = Emitter {
         kinds: tile.plan.linear.kinds(),
         program: &program,
         tile,
-        free: (sums..epilogue.registers)
-            .map(|r| Vector(r as u8))
+        vectors: epilogue.vectors,
+        turned: turned
+            .iter()
+            .enumerate()
+            .map(|(number, &place)| (place, slots + number as i64 * turned_bytes))
             .collect(),
-        homes: vec![Home::default(); tile.plan.linear.values.len()],
-        pinned: Vec::new(),
-        position: 0,
+        registers: Registers::new(&program, sums..epilogue.registers),
         row: 0,
         vector: 0,
         lanes: 0,
@@ -56,81 +69,28 @@ pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue
             emitter.run(Vector((row * epilogue.vectors + vector) as u8));
         }
     }
+    (emitter.row, emitter.vector) = (0, 0);
+    for (place, offset) in std::mem::take(&mut emitter.turned) {
+        let to = emitter.address(place);
+        store_turned(emitter.asm, tile, place, stack_at(offset), to);
+    }
     must(asm.code.add(gpr64::rsp, stack as i32));
-}
-
-/// What the epilogue does, in order. All reads come before all writes, so that
-/// tensors may be updated in place.
-struct Program {
-    /// First every value, in order.
-    actions: Vec<Action>,
-    /// For every value, when it is read, in order.
-    uses: Vec<Vec<usize>>,
-}
-
-#[derive(Clone, Copy)]
-enum Action {
-    Compute(ValueId),
-    Write(Write),
-}
-
-impl Program {
-    fn of(tile: &Tile<'_>) -> Program {
-        let linear = &tile.plan.linear;
-        let computed = (0..linear.values.len()).map(Action::Compute);
-        let writes = linear.writes.iter().copied().map(Action::Write);
-        let actions: Vec<Action> = computed.chain(writes).collect();
-        let mut uses = vec![Vec::new(); linear.values.len()];
-        for (position, action) in actions.iter().enumerate() {
-            for operand in action.reads(&linear.values) {
-                uses[operand].push(position);
-            }
-        }
-        Program { actions, uses }
-    }
-
-    /// When a value is read next, from `position` on.
-    fn next_use(&self, id: ValueId, position: usize) -> Option<usize> {
-        let uses = &self.uses[id];
-        let passed = uses.partition_point(|&used| used < position);
-        uses.get(passed).copied()
-    }
-}
-
-impl Action {
-    fn reads(self, values: &[Value]) -> Vec<ValueId> {
-        match self {
-            Action::Compute(id) => values[id].operands().collect(),
-            Action::Write(write) => vec![write.value],
-        }
-    }
 }
 
 struct Emitter<'a> {
     asm: &'a mut WideAsm,
     tile: &'a Tile<'a>,
-    program: &'a Program,
+    program: &'a Program<'a>,
+    /// Vectors in a row of the tile.
+    vectors: usize,
+    /// Places that are written at the end, and where their values are kept on the stack.
+    turned: Vec<(PlaceId, i64)>,
     kinds: Vec<Kind>,
-    /// Registers that hold nothing.
-    free: Vec<Vector>,
-    /// Where each value is.
-    homes: Vec<Home>,
-    /// Registers that the action in progress needs.
-    pinned: Vec<Vector>,
-    /// How far the program has run.
-    position: usize,
+    registers: Registers<'a>,
     row: usize,
     vector: usize,
     /// Lanes of this vector that are columns of the tile.
     lanes: usize,
-}
-
-/// Where a value is: a register, a stack slot, both, or nowhere yet.
-#[derive(Clone, Copy, Default)]
-struct Home {
-    register: Option<Vector>,
-    /// In the slot of its number.
-    saved: bool,
 }
 
 /// Scratch for numbers on their way between lanes and memory.
@@ -138,25 +98,25 @@ const POINTER: Register = Register::R10;
 
 impl Emitter<'_> {
     fn run(&mut self, sum: Vector) {
-        self.homes.fill(Home::default());
+        self.registers.start();
         let mut sum = Some(sum);
         for position in 0..self.program.actions.len() {
-            self.position = position;
             match self.program.actions[position] {
-                Action::Compute(id) => {
-                    if self.tile.plan.linear.values[id] == Value::Sum {
-                        self.homes[id].register = sum.take();
-                    } else {
-                        self.compute(id);
+                Action::Compute(id) => match (self.tile.plan.linear.values[id], sum) {
+                    (Value::Sum, Some(register)) => {
+                        self.registers.assign(id, register);
+                        sum = None;
                     }
-                }
+                    _ => self.compute(id),
+                },
                 Action::Write(Write { place, value }) => self.write(place, value),
             }
-            self.pinned.clear();
-            self.release();
+            self.registers.step();
         }
         // A contraction whose sum nobody reads.
-        self.free.extend(sum);
+        if let Some(register) = sum {
+            self.registers.give(register);
+        }
     }
 
     fn compute(&mut self, id: ValueId) {
@@ -178,7 +138,7 @@ impl Emitter<'_> {
                     self.asm.op2(Op2::Move, sum, z);
                     self.asm.multiply_add(sum, x, y);
                     self.asm.op2(Op2::Move, d, sum);
-                    self.free.push(sum);
+                    self.registers.give(sum);
                 } else {
                     if d != z {
                         self.asm.op2(Op2::Move, d, z);
@@ -190,7 +150,7 @@ impl Emitter<'_> {
                 let (mask, yes, no) = (self.fetch(mask), self.fetch(yes), self.fetch(no));
                 let d = self.take();
                 self.asm.select(d, mask, yes, no);
-                self.homes[id].register = Some(d);
+                self.registers.assign(id, d);
             }
         }
     }
@@ -215,7 +175,7 @@ impl Emitter<'_> {
         let at = self.asm.constant(&lanes);
         self.asm.load(added, at);
         self.asm.op3(Op3::AddI, d, d, added);
-        self.free.push(added);
+        self.registers.give(added);
     }
 
     fn read(&mut self, id: ValueId, place: PlaceId) {
@@ -240,12 +200,17 @@ impl Emitter<'_> {
 
     fn write(&mut self, place: PlaceId, id: ValueId) {
         let value = self.fetch(id);
+        if let Some(&(_, kept)) = self.turned.iter().find(|&&(turned, _)| turned == place) {
+            let number = (self.row * self.vectors + self.vector) as i64;
+            let to = stack_at(kept + number * self.asm.vector_bytes());
+            return self.asm.store(to, value);
+        }
         let to = self.address(place);
         match self.tile.column_stride(place) {
             ELEMENT => {
                 let scratch = self.take();
                 self.asm.store_first(to, value, self.lanes, scratch);
-                self.free.push(scratch);
+                self.registers.give(scratch);
             }
             stride => {
                 let spare = self.spare();
@@ -270,7 +235,7 @@ impl Emitter<'_> {
                 self.asm.zero(zero);
                 let d = self.define(id);
                 self.asm.op3(Op3::SubI, d, zero, s);
-                self.free.push(zero);
+                self.registers.give(zero);
             }
             (UnaryOp::Abs, Kind::F32) => self.with_bits(Op3::And, id, s, !(1 << 31)),
             (UnaryOp::Abs, _) => self.op2(Op2::AbsI, id, s),
@@ -323,7 +288,7 @@ impl Emitter<'_> {
                 };
                 let d = self.take();
                 self.asm.compare(compare, d, a, b);
-                self.homes[id].register = Some(d);
+                self.registers.assign(id, d);
                 return;
             }
             BinaryOp::ShiftLeft | BinaryOp::ShiftRight => bug!("emit", "shifts are done above"),
@@ -348,7 +313,7 @@ impl Emitter<'_> {
         let at = self.asm.constant(&[bits]);
         self.asm.broadcast(other, at);
         self.asm.op3(op, other, other, s);
-        self.homes[id].register = Some(other);
+        self.registers.assign(id, other);
     }
 
     /// The machine's conversion gives `i32::MIN` for what is too large (all ones
@@ -363,8 +328,8 @@ impl Emitter<'_> {
         self.asm.op3(Op3::Xor, d, d, mask);
         self.asm.compare(Compare::OrderedF, mask, s, s);
         self.asm.op3(Op3::And, d, d, mask);
-        self.free.push(mask);
-        self.homes[id].register = Some(d);
+        self.registers.give(mask);
+        self.registers.assign(id, d);
     }
 
     /// Where this row and vector of a place begin. Takes [`POINTER`].
@@ -382,93 +347,26 @@ impl Emitter<'_> {
         }
     }
 
-    /// The register that holds a value, brought back if need be, and kept for this action.
+    /// The register that holds a value, for this action.
     fn fetch(&mut self, id: ValueId) -> Vector {
-        let home = self.homes[id];
-        let register = home.register.unwrap_or_else(|| {
-            let register = self.take();
-            let slot = self.slot(id);
-            self.asm.load(register, slot);
-            self.homes[id].register = Some(register);
-            register
-        });
-        self.pinned.push(register);
-        register
+        self.registers.fetch(self.asm, id)
     }
 
-    /// A register for the result: that of an operand which nobody reads later, or another.
-    /// The caller writes it only once it has read its operands.
+    /// A register for the result, which may be an operand's: the caller writes it only once
+    /// it has read its operands.
     fn define(&mut self, id: ValueId) -> Vector {
-        let dying = self.tile.plan.linear.values[id]
-            .operands()
-            .find(|&operand| {
-                self.homes[operand].register.is_some()
-                    && self.program.next_use(operand, self.position + 1).is_none()
-            });
-        let register = match dying {
-            Some(operand) => self.homes[operand].register.take(),
-            None => None,
-        };
-        let register = register.unwrap_or_else(|| self.take());
-        self.pinned.push(register);
-        self.homes[id].register = Some(register);
-        register
+        self.registers.define(self.asm, id)
     }
 
-    /// An empty register: a free one, or that of the value needed last.
+    /// An empty register.
     fn take(&mut self) -> Vector {
-        if let Some(register) = self.free.pop() {
-            return register;
-        }
-        let victim = (0..self.homes.len())
-            .filter(|&id| {
-                let register = self.homes[id].register;
-                register.is_some_and(|register| !self.pinned.contains(&register))
-            })
-            .max_by_key(|&id| self.program.next_use(id, self.position));
-        let Some(victim) = victim else {
-            bug!("emit", "too few registers for the epilogue");
-        };
-        let home = self.homes[victim];
-        let Some(register) = home.register else {
-            bug!("emit", "value {victim} is in no register");
-        };
-        if !home.saved {
-            let slot = self.slot(victim);
-            self.asm.store(slot, register);
-        }
-        self.homes[victim] = Home {
-            register: None,
-            saved: true,
-        };
-        register
-    }
-
-    /// Frees the registers of what the action at hand was the last to read.
-    fn release(&mut self) {
-        for id in self.program.actions[self.position].reads(&self.tile.plan.linear.values) {
-            let unused = self.program.next_use(id, self.position + 1).is_none();
-            if unused && let Some(register) = self.homes[id].register.take() {
-                self.free.push(register);
-            }
-        }
-    }
-
-    /// The stack slot of a value.
-    fn slot(&self, id: ValueId) -> At {
-        self.stack(id)
+        self.registers.take(self.asm)
     }
 
     /// The stack slot that is nobody's.
     fn spare(&self) -> At {
-        self.stack(self.program.actions.len())
-    }
-
-    fn stack(&self, slot: usize) -> At {
-        At {
-            base: Register::RSP,
-            offset: slot as i64 * self.asm.vector_bytes(),
-        }
+        let slots = self.program.actions.len() as i64;
+        stack_at(slots * self.asm.vector_bytes())
     }
 }
 

@@ -96,7 +96,9 @@ fn join(mut first: Kernel, second: &Kernel) -> Kernel {
     let mut joined = Joined::default();
     let first_stores = joined.add(&first);
     let second_stores = joined.add(&second);
-    joined.stages.extend(first_stores.into_iter().chain(second_stores));
+    joined
+        .stages
+        .extend(first_stores.into_iter().chain(second_stores));
     Kernel {
         name: name::joined(&first.name, &second.name),
         scalars: joined.pool.finish(),
@@ -126,7 +128,10 @@ impl Joined {
             };
             ids.push(self.pool.add(moved));
         }
-        let stores = kernel.stages.iter().filter(|s| matches!(s, Stage::Store { .. }));
+        let stores = kernel
+            .stages
+            .iter()
+            .filter(|s| matches!(s, Stage::Store { .. }));
         stores.map(|store| with_value(store, &ids)).collect()
     }
 

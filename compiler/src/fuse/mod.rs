@@ -20,16 +20,15 @@ mod worth;
 mod tests;
 
 use crate::bug::bug;
-use crate::graph::{NodeId, Step};
+use crate::graph::{DType, NodeId, Step};
 use crate::nest::{Kernel, Kernels};
 use nest::Force;
-use std::collections::BTreeSet;
-use tensors::Tensors;
+use std::collections::{BTreeMap, BTreeSet};
+use tensors::{Forms, Tensors};
 
 /// The kernels of a step, in an order in which they can run.
 pub fn fuse(step: &Step) -> Kernels {
-    let step = rewrite::rewrite(step);
-    let (tensors, kernels) = nests(&step);
+    let (tensors, kernels) = nests(rewrite::rewrite(step));
     let kernels = kernels.into_iter().map(sink::sink).collect();
     let kernels = merge::merge(kernels, &tensors.buffers);
     let kernels = Kernels {
@@ -42,34 +41,42 @@ pub fn fuse(step: &Step) -> Kernels {
 
 /// One kernel per cluster. Where a value turns out to be readable from memory only,
 /// the cut is made anew with that value stored.
-fn nests(step: &Step) -> (Tensors, Vec<Kernel>) {
-    let mut forced = BTreeSet::new();
-    let mut flat = BTreeSet::new();
+fn nests(mut step: Step) -> (Tensors, Vec<Kernel>) {
+    let mut forced: BTreeMap<NodeId, Forms> = BTreeMap::new();
     loop {
-        match try_nests(step, &forced, &flat) {
+        let Force { node, forms } = match try_nests(&step, &forced) {
             Ok(done) => return done,
-            Err(force) => {
-                let news = forced.insert(force.node) | (force.flat && flat.insert(force.node));
-                if !news {
-                    bug!("fuse", "{:?} is no way to read {}", force, force.node);
-                }
-            }
+            Err(force) => force,
+        };
+        let known = forced.get(&node).copied();
+        let wanted = forms.and(known.unwrap_or_default());
+        if step.graph.ty(node).dtype == DType::Bool {
+            step = rewrite::move_numbers(&step);
+            forced.clear();
+        } else if known == Some(wanted) {
+            bug!(
+                "fuse",
+                "{node}, stored as {forms:?}, cannot be read in\n{}",
+                step.graph
+            );
+        } else {
+            forced.insert(node, wanted);
         }
     }
 }
 
 fn try_nests(
     step: &Step,
-    forced: &BTreeSet<NodeId>,
-    flat: &BTreeSet<NodeId>,
+    forced: &BTreeMap<NodeId, Forms>,
 ) -> Result<(Tensors, Vec<Kernel>), Force> {
     let needs = needs::needs(step);
-    let draft = place::place(&step.graph, &needs, forced);
+    let forced_nodes: BTreeSet<NodeId> = forced.keys().copied().collect();
+    let draft = place::place(&step.graph, &needs, &forced_nodes);
     let mut stored = worth::worth_storing(&step.graph, &needs, &draft);
-    stored.extend(forced);
+    stored.extend(forced_nodes);
     let placement = place::place(&step.graph, &needs, &stored);
     let cut = demand::demand(step, placement);
-    let tensors = tensors::tensors(step, &cut, flat);
+    let tensors = tensors::tensors(step, &cut, forced);
     let mut kernels = Vec::new();
     for (cluster, stores) in cut.stores.iter().enumerate() {
         if !stores.is_empty() {

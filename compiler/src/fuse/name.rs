@@ -13,8 +13,9 @@ pub fn describe(graph: &Graph, nodes: &[NodeId], updates: bool) -> String {
         return "update".into();
     }
     let mut words: Vec<&str> = Vec::new();
-    let (first, rest): (Vec<NodeId>, Vec<NodeId>) =
-        nodes.iter().partition(|&&id| is_reduction(&graph.node(id).op));
+    let (first, rest): (Vec<NodeId>, Vec<NodeId>) = nodes
+        .iter()
+        .partition(|&&id| is_reduction(&graph.node(id).op));
     for id in first.into_iter().chain(rest) {
         if let Some(word) = word(graph, id)
             && !words.contains(&word)

@@ -62,7 +62,11 @@ pub fn is_product(node: &Node) -> bool {
 
 /// Whether the node is a product or a reduction of any size.
 pub fn is_reduction(node: &Node) -> bool {
-    is_product(node) || matches!(node.op, Op::Sum { .. } | Op::MaxOver { .. } | Op::ArgMax { .. })
+    is_product(node)
+        || matches!(
+            node.op,
+            Op::Sum { .. } | Op::MaxOver { .. } | Op::ArgMax { .. }
+        )
 }
 
 /// Over how many points a node reduces: 1 for all that does not.

@@ -6,9 +6,9 @@ use super::demand::{Cut, Source};
 use super::name;
 use super::needs::is_product;
 use super::place::{Level, reduced_axes};
-use super::tensors::Tensors;
+use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
-use crate::graph::{DType, Graph, Node, NodeId, Op, View};
+use crate::graph::{DType, Graph, Node, NodeId, Op, View, merge_groups};
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{
     BinaryOp, BufferId, Combine, Kernel, Scalar, ScalarId, ScalarPool, Stage, UnaryOp,
@@ -22,14 +22,13 @@ use std::collections::HashMap;
 pub struct Force {
     /// The node.
     pub node: NodeId,
-    /// Whether as one row of all its elements.
-    pub flat: bool,
+    /// In which forms.
+    pub forms: Forms,
 }
 
 /// The kernel of a cluster. A node that leaves the step goes to all of its tensors.
 pub fn nest(graph: &Graph, cut: &Cut, tensors: &Tensors, cluster: usize) -> Result<Kernel, Force> {
-    let (shape, row) = natural_dims(graph, cut, cluster);
-    let mut factors: Vec<Vec<usize>> = shape.iter().chain(&row).map(|&n| vec![n]).collect();
+    let (shape, mut factors) = natural_dims(graph, cut, cluster);
     loop {
         let mut nest = Nest::new(graph, cut, tensors, cluster, &shape, &factors);
         match nest.write() {
@@ -40,17 +39,23 @@ pub fn nest(graph: &Graph, cut: &Cut, tensors: &Tensors, cluster: usize) -> Resu
     }
 }
 
-/// The outer dimensions of a cluster and those of its rows, before any is split.
-fn natural_dims(graph: &Graph, cut: &Cut, cluster: usize) -> (Vec<usize>, Vec<usize>) {
+/// The shape of a cluster, and its dimensions, outer ones and those of its rows, with the
+/// factors that its nodes split them into.
+fn natural_dims(graph: &Graph, cut: &Cut, cluster: usize) -> (Vec<usize>, Vec<Vec<usize>>) {
     match cut.placement.clusters.get(cluster) {
-        Some(cluster) => (
-            cluster.shape.clone(),
-            cluster.row.clone().unwrap_or_default(),
-        ),
+        Some(cluster) => {
+            let mut factors = cluster.factors();
+            factors.extend(cluster.row.iter().flatten().map(|&size| vec![size]));
+            (cluster.shape.clone(), factors)
+        }
         None => {
-            let results = cut.stores[cluster].iter();
-            let shape = results.map(|&id| graph.ty(id).shape.clone()).next();
-            (shape.unwrap_or_default(), Vec::new())
+            let mut results = cut.stores[cluster].iter();
+            let shape = results
+                .next()
+                .map(|&id| graph.ty(id).shape.clone())
+                .unwrap_or_default();
+            let factors = shape.iter().map(|&size| vec![size]).collect();
+            (shape, factors)
         }
     }
 }
@@ -211,7 +216,11 @@ impl<'a> Nest<'a> {
                 access::digits(&index, &self.dims, shape).map_err(|obstacle| match obstacle {
                     Obstacle::Split { dim, by } => Stuck::Split { dim, by },
                     Obstacle::NotAffine => {
-                        bug!("fuse", "{id} {shape:?} does not fit points of {:?}", self.shape)
+                        bug!(
+                            "fuse",
+                            "{id} {shape:?} does not fit points of {:?}",
+                            self.shape
+                        )
                     }
                 })
             }
@@ -276,17 +285,18 @@ impl Nest<'_> {
         map: &[IndexExpr],
         indices: &[IndexExpr],
     ) -> Result<ScalarId, Stuck> {
-        let force = Stuck::Force(Force {
-            node: operand,
-            flat: false,
-        });
+        let in_memory = self.cut.source(self.graph, operand, self.cluster) == Source::Memory;
+        let own = Forms {
+            own: in_memory,
+            row: false,
+        };
         let Some(at) = substitute(map, indices) else {
-            return Err(force);
+            return Err(force(operand, own));
         };
         let value = self.read(operand, &at, Some(0.0))?;
         match self.pool.get(value) {
             Scalar::Load { .. } | Scalar::F32(_) => Ok(value),
-            _ => Err(force),
+            _ => Err(force(operand, own)),
         }
     }
 
@@ -368,7 +378,13 @@ impl Nest<'_> {
         let buffer = self.tensors.memory(self.graph, id);
         let shape = &self.graph.ty(id).shape;
         let Some(place) = access::merge(at, shape, self.tensors.shape(buffer)) else {
-            return Err(force(id));
+            return Err(force(
+                id,
+                Forms {
+                    own: true,
+                    row: false,
+                },
+            ));
         };
         let value = self.pool.add(Scalar::Load {
             buffer,
@@ -376,7 +392,9 @@ impl Nest<'_> {
             fill: fill.map(|fill| fill as f32),
         });
         // Outside one axis may be inside of what it is merged into.
-        match self.tensors.shape(buffer) == shape {
+        let groups = merge_groups(shape, self.tensors.shape(buffer)).into_iter();
+        let mut merged = groups.filter(|group| group.len() > 1).flatten();
+        match merged.all(|axis| at[axis].always_within(&self.dims, shape[axis])) {
             true => Ok(value),
             false => Ok(self.guarded(id, at, value, fill)),
         }
@@ -414,7 +432,7 @@ impl Nest<'_> {
             Op::Iota { axis } => self.index(id, at[*axis].clone())?,
             Op::Uniform { stream } => {
                 let Some(index) = access::linear(at, &node.ty.shape) else {
-                    return Err(force(id));
+                    return Err(force(id, Forms::default()));
                 };
                 let index = self.index(id, index)?;
                 let seed = self.read(node.inputs[0], &[], None)?;
@@ -487,7 +505,7 @@ impl Nest<'_> {
     ) -> Result<ScalarId, Stuck> {
         match substitute(map, at) {
             Some(at) => self.read(operand, &at, Some(fill)),
-            None => Err(force(reader)),
+            None => Err(force(reader, Forms::default())),
         }
     }
 
@@ -503,16 +521,15 @@ impl Nest<'_> {
             return self.value_here(operand);
         }
         let from = &self.graph.ty(operand).shape;
-        if self.tensors.is_stored_flat(operand) {
+        if let Some(buffer) = self.tensors.row(operand) {
             let whole = access::linear(at, &node.ty.shape);
-            let buffer = self.tensors.memory(self.graph, operand);
             return match whole {
                 Some(index) => Ok(self.pool.add(Scalar::Load {
                     buffer,
                     at: vec![index],
                     fill: fill.map(|fill| fill as f32),
                 })),
-                None => Err(force(id)),
+                None => Err(force(id, Forms::default())),
             };
         }
         match access::unmerge(at, &self.dims, from, &node.ty.shape) {
@@ -521,11 +538,14 @@ impl Nest<'_> {
                 Err(Stuck::Split { dim, by })
             }
             // A guarded read of merged axes has no digits: let the merge be a tensor.
-            Err(_) if fill.is_some() => Err(force(id)),
-            Err(_) => Err(Stuck::Force(Force {
-                node: operand,
-                flat: true,
-            })),
+            Err(_) if fill.is_some() => Err(force(id, Forms::default())),
+            Err(_) => Err(force(
+                operand,
+                Forms {
+                    own: false,
+                    row: true,
+                },
+            )),
         }
     }
 
@@ -540,7 +560,7 @@ impl Nest<'_> {
         let inner = |index: &IndexExpr| index.terms.iter().any(|&(dim, _)| dim >= self.outer);
         if at.iter().any(inner) {
             // It would have to be reduced anew at every point of a row.
-            return Err(force(id));
+            return Err(force(id, Forms::default()));
         }
         let operand = node.inputs[0];
         let reduced = reduced_axes(node);
@@ -564,7 +584,7 @@ impl Nest<'_> {
     fn index(&mut self, id: NodeId, index: IndexExpr) -> Result<ScalarId, Stuck> {
         match index.divisor {
             1 => Ok(self.pool.add(Scalar::Index(index))),
-            _ => Err(force(id)),
+            _ => Err(force(id, Forms::default())),
         }
     }
 
@@ -638,8 +658,8 @@ impl Nest<'_> {
     }
 }
 
-fn force(node: NodeId) -> Stuck {
-    Stuck::Force(Force { node, flat: false })
+fn force(node: NodeId, forms: Forms) -> Stuck {
+    Stuck::Force(Force { node, forms })
 }
 
 /// A map at a place; `None` when there is no such expression.

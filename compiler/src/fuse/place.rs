@@ -42,6 +42,27 @@ impl Cluster {
         }
     }
 
+    /// The outer dimensions, each split as all nodes at home here need it.
+    pub fn factors(&self) -> Vec<Vec<usize>> {
+        let mut behind: usize = self.shape.iter().product();
+        let split = self.shape.iter().map(|&size| {
+            let whole = behind;
+            behind /= size;
+            let inside = self
+                .cuts
+                .iter()
+                .rev()
+                .filter(|&&cut| cut < whole && cut > behind);
+            let edges: Vec<usize> = std::iter::once(&whole)
+                .chain(inside)
+                .chain([&behind])
+                .copied()
+                .collect();
+            edges.windows(2).map(|pair| pair[0] / pair[1]).collect()
+        });
+        split.collect()
+    }
+
     /// Whether tensors of a shape can be indexed along with all others at home here:
     /// whether all their axes are made of the same, finer ones.
     fn fits(&self, shape: &[usize]) -> bool {
@@ -131,10 +152,14 @@ fn order(graph: &Graph, needs: &Needs) -> Vec<NodeId> {
     let mut missing: Vec<usize> = graph.nodes.iter().map(|node| node.inputs.len()).collect();
     let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes.len()];
     for (id, node) in graph.iter().filter(|(id, _)| needs.live[id.index()]) {
-        node.inputs.iter().for_each(|input| readers[input.index()].push(id));
+        node.inputs
+            .iter()
+            .for_each(|input| readers[input.index()].push(id));
     }
     let rank = |id: NodeId| (is_seed(graph, graph.node(id)), id);
-    let live = graph.iter().filter(|(id, node)| needs.live[id.index()] && node.inputs.is_empty());
+    let live = graph
+        .iter()
+        .filter(|(id, node)| needs.live[id.index()] && node.inputs.is_empty());
     let mut ready: BTreeSet<(bool, NodeId)> = live.map(|(id, _)| rank(id)).collect();
     let mut order = Vec::with_capacity(graph.nodes.len());
     while let Some((_, id)) = ready.pop_first() {

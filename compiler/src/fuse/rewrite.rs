@@ -1,6 +1,6 @@
 //! Equal graphs that fuse better.
 
-use crate::graph::{Graph, NodeId, Op, Step};
+use crate::graph::{DType, Graph, GraphBuilder, NodeId, Op, Step, Type};
 use std::collections::HashMap;
 
 /// The same step, in which masks are taken from values that are in memory anyway.
@@ -60,5 +60,37 @@ fn number(graph: &Graph, id: NodeId) -> Option<u64> {
     match graph.node(id).op {
         Op::Constant(value) => Some(value.to_bits()),
         _ => None,
+    }
+}
+
+/// The same step, in which no mask is moved: what moves is 1 where it is true and 0
+/// elsewhere, which can be a tensor in memory if need be.
+pub fn move_numbers(step: &Step) -> Step {
+    let mut g = GraphBuilder::new();
+    let mut new: Vec<NodeId> = Vec::with_capacity(step.graph.nodes.len());
+    for (_, node) in step.graph.iter() {
+        g.set_origin(step.graph.origins[node.origin as usize].clone());
+        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
+        let moves = matches!(node.op, Op::View(_) | Op::Reshape);
+        let id = if moves && node.ty.dtype == DType::Bool {
+            inputs[0] = g.cast(inputs[0], DType::F32);
+            let moved = g.push_as(node.op.clone(), &inputs, Type::f32(node.ty.shape.clone()));
+            let half = g.constant_like(0.5, moved);
+            g.less(half, moved)
+        } else {
+            g.push_as(node.op.clone(), &inputs, node.ty.clone())
+        };
+        new.push(id);
+    }
+    let outputs = step.outputs.iter();
+    let updates = step.updates.iter();
+    Step {
+        phase: step.phase,
+        inputs: step.inputs.clone(),
+        outputs: outputs
+            .map(|(name, id)| (name.clone(), new[id.index()]))
+            .collect(),
+        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
+        graph: g.finish(),
     }
 }

@@ -6,6 +6,25 @@ use crate::graph::{DType, Graph, InputId, NodeId, Op, SlotId, Step};
 use crate::nest::{Buffer, BufferId, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// In which forms a node is kept in memory, besides one or the other in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Forms {
+    /// Its own shape, even if one in which axes are merged is kept in memory too.
+    pub own: bool,
+    /// One row of all its elements.
+    pub row: bool,
+}
+
+impl Forms {
+    /// All of both.
+    pub fn and(self, other: Forms) -> Forms {
+        Forms {
+            own: self.own || other.own,
+            row: self.row || other.row,
+        }
+    }
+}
+
 /// The tensors of a step.
 pub struct Tensors {
     /// All of them.
@@ -17,18 +36,21 @@ pub struct Tensors {
     /// From where a stored node is read. The tensor has its shape, or one in which some
     /// of its axes are merged.
     memory: BTreeMap<NodeId, BufferId>,
+    /// The rows that stored nodes are read from through merges.
+    rows: BTreeMap<NodeId, BufferId>,
     /// Where a node's value is to be written.
     targets: BTreeMap<NodeId, Vec<BufferId>>,
 }
 
 /// Gives every leaf, every stored node and every result its tensors.
-pub fn tensors(step: &Step, cut: &Cut, flat: &BTreeSet<NodeId>) -> Tensors {
+pub fn tensors(step: &Step, cut: &Cut, forced: &BTreeMap<NodeId, Forms>) -> Tensors {
     let mut tensors = Tensors {
         buffers: Vec::new(),
         outputs: Vec::new(),
         inputs: BTreeMap::new(),
         slots: BTreeMap::new(),
         memory: BTreeMap::new(),
+        rows: BTreeMap::new(),
         targets: BTreeMap::new(),
     };
     let graph = &step.graph;
@@ -46,12 +68,28 @@ pub fn tensors(step: &Step, cut: &Cut, flat: &BTreeSet<NodeId>) -> Tensors {
         }
     }
     let outputs: BTreeSet<NodeId> = step.outputs.iter().map(|&(_, id)| id).collect();
-    let merged = merged(graph, &cut.placement.stored, flat);
-    for &id in &cut.placement.stored {
-        // A result is row-major, so one that is read as one row gets a second tensor.
-        let is_plain_output = outputs.contains(&id) && !flat.contains(&id);
-        if !is_plain_output && !merged.contains_key(&id) {
-            let buffer = tensors.add(graph, id, Role::Temporary, flat.contains(&id));
+    let forms = |id: NodeId| forced.get(&id).copied().unwrap_or_default();
+    let stored = &cut.placement.stored;
+    let merges = stored
+        .iter()
+        .filter(|&&id| graph.node(id).op == Op::Reshape);
+    let merged: BTreeMap<NodeId, NodeId> = merges
+        .map(|&id| (graph.node(id).inputs[0], id))
+        .filter(|(id, merge)| {
+            let whole = forms(*id) == Forms::default() && !forms(*merge).row;
+            whole && stored.contains(id) && !outputs.contains(id)
+        })
+        .collect();
+    for &id in stored {
+        let Forms { own, row } = forms(id);
+        if row {
+            let buffer = tensors.add(graph, id, Role::Temporary, true);
+            tensors.rows.insert(id, buffer);
+            tensors.targets.entry(id).or_default().push(buffer);
+        }
+        let has_other = row || outputs.contains(&id) || merged.contains_key(&id);
+        if !has_other || (own && !outputs.contains(&id)) {
+            let buffer = tensors.add(graph, id, Role::Temporary, false);
             tensors.memory.insert(id, buffer);
             tensors.targets.entry(id).or_default().push(buffer);
         }
@@ -63,11 +101,16 @@ pub fn tensors(step: &Step, cut: &Cut, flat: &BTreeSet<NodeId>) -> Tensors {
     }
     for (id, merge) in merged {
         let buffer = tensors.memory[&merge];
+        tensors.memory.insert(id, buffer);
+    }
+    for (&id, &buffer) in &tensors.rows {
         tensors.memory.entry(id).or_insert(buffer);
     }
     for (name, id) in &step.outputs {
         let output = tensors.targets[id].last().copied();
-        tensors.outputs.extend(output.map(|buffer| (name.clone(), buffer)));
+        tensors
+            .outputs
+            .extend(output.map(|buffer| (name.clone(), buffer)));
     }
     for &(slot, id) in &step.updates {
         let buffer = match tensors.slots.get(&slot) {
@@ -81,7 +124,7 @@ pub fn tensors(step: &Step, cut: &Cut, flat: &BTreeSet<NodeId>) -> Tensors {
 }
 
 impl Tensors {
-    fn add(&mut self, graph: &Graph, id: NodeId, role: Role, flat: bool) -> BufferId {
+    fn add(&mut self, graph: &Graph, id: NodeId, role: Role, row: bool) -> BufferId {
         let ty = graph.ty(id);
         if ty.dtype == DType::Bool {
             bug!("fuse", "{id} is a mask and cannot be a tensor in memory");
@@ -89,7 +132,7 @@ impl Tensors {
         let buffer = BufferId(self.buffers.len() as u32);
         self.buffers.push(Buffer {
             dtype: ty.dtype,
-            extents: match flat {
+            extents: match row {
                 true => vec![ty.elements()],
                 false => ty.shape.clone(),
             },
@@ -131,20 +174,8 @@ impl Tensors {
         &self.buffers[buffer.index()].extents
     }
 
-    /// Whether a node is read from one row.
-    pub fn is_stored_flat(&self, id: NodeId) -> bool {
-        let buffer = self.memory.get(&id);
-        buffer.is_some_and(|&buffer| self.shape(buffer).len() == 1)
+    /// The row of all elements of a node, if it is kept as one.
+    pub fn row(&self, id: NodeId) -> Option<BufferId> {
+        self.rows.get(&id).copied()
     }
-}
-
-/// Stored nodes whose axes another stored node merges: one tensor holds both.
-fn merged(
-    graph: &Graph,
-    stored: &BTreeSet<NodeId>,
-    flat: &BTreeSet<NodeId>,
-) -> BTreeMap<NodeId, NodeId> {
-    let merges = stored.iter().filter(|&&id| graph.node(id).op == Op::Reshape && !flat.contains(&id));
-    let of = merges.map(|&id| (graph.node(id).inputs[0], id));
-    of.filter(|(id, _)| stored.contains(id) && !flat.contains(id)).collect()
 }

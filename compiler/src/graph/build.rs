@@ -2,7 +2,7 @@
 
 use super::{
     Contract, DType, Graph, InputId, Node, NodeId, Op, Origin, Side, SlotId, Type, View,
-    exact::Exact, reshape,
+    exact::Exact, merge_groups, reshape, view::digits,
 };
 use crate::bug::bug;
 use crate::index::IndexExpr;
@@ -334,7 +334,8 @@ impl GraphBuilder {
 
     /// A dimension that runs along a merged axis of `operand` as a bare index, with
     /// the extents of the axes that were merged. Where the other operand slides along
-    /// it, taking it apart would break up a plain convolution.
+    /// it, taking it apart would break up a plain convolution; and where another merged
+    /// axis cannot be taken apart, nothing is won.
     fn dim_along_merge(
         &self,
         operand: NodeId,
@@ -344,14 +345,21 @@ impl GraphBuilder {
         let node = self.graph.node(operand);
         let Op::Reshape = node.op else { return None };
         let from = self.shape(node.inputs[0]);
-        let groups = super::merge_groups(from, &node.ty.shape);
-        let mut axes = access.map.iter().zip(groups).zip(&node.ty.shape);
-        axes.find_map(|((expr, group), &size)| {
-            let dim = expr.as_dim()?;
+        let groups = merge_groups(from, &node.ty.shape);
+        let mut along = None;
+        for ((expr, group), &size) in access.map.iter().zip(groups).zip(&node.ty.shape) {
+            let sizes = &from[group];
+            if sizes.len() == 1 || digits(expr, &access.shape, sizes).is_some() {
+                continue;
+            }
+            let dim = expr.as_dim().filter(|&dim| access.shape[dim] == size)?;
             let slides = |e: &IndexExpr| e.coefficient(dim) != 0 && e.as_dim().is_none();
-            let whole = group.len() > 1 && access.shape[dim] == size;
-            (whole && !other.map.iter().any(slides)).then(|| (dim, from[group].to_vec()))
-        })
+            if other.map.iter().any(slides) {
+                return None;
+            }
+            along = Some((dim, sizes.to_vec()));
+        }
+        along
     }
 
     /// The same product with one dimension taken apart into several.

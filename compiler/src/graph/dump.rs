@@ -24,16 +24,16 @@ impl fmt::Display for Step {
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut path = "";
+        let mut path = None;
         for (id, node) in self.iter() {
-            let origin = &self.origins[node.origin as usize].path;
-            if origin != path {
+            let origin = self.origins[node.origin as usize].path.as_str();
+            if path != Some(origin) {
                 writeln!(
                     f,
                     "  # {}",
                     if origin.is_empty() { "train" } else { origin }
                 )?;
-                path = origin;
+                path = Some(origin);
             }
             writeln!(f, "  {id}: {} = {}", node.ty, Call(node))?;
         }
@@ -93,7 +93,7 @@ impl fmt::Display for Label<'_> {
     }
 }
 
-/// `[i0, i1, sum i2<64] a[i0, i2] * b[i2, i1]`
+/// `[sum i2<64: a[i0, i2] * b[i2, i1]]`
 struct Sum<'a>(&'a Contract);
 
 impl fmt::Display for Sum<'_> {
@@ -101,13 +101,11 @@ impl fmt::Display for Sum<'_> {
         let Sum(contract) = self;
         let summed = contract.dims.iter().enumerate().skip(contract.rank);
         let summed: Vec<String> = summed.map(|(dim, size)| format!("i{dim}<{size}")).collect();
-        write!(
-            f,
-            "[sum {}: a[{}] * b[{}]]",
-            summed.join(", "),
-            Map(&contract.a),
-            Map(&contract.b)
-        )
+        write!(f, "[")?;
+        if !summed.is_empty() {
+            write!(f, "sum {}: ", summed.join(", "))?;
+        }
+        write!(f, "a[{}] * b[{}]]", Map(&contract.a), Map(&contract.b))
     }
 }
 

@@ -18,14 +18,22 @@ pub fn flops(step: &Step) -> u64 {
 
 impl Contract {
     /// Two per multiply-accumulate, of operands of these shapes.
-    ///
-    /// A convolution's gradient runs over all of its image and all of its kernel, but
-    /// only as many pairs of the two meet a result as there are results. So an axis of
-    /// size m counts m times, not as often as a longer index passes by it. Reads of padding count, as is usual.
     pub fn flops(&self, a: &[usize], b: &[usize]) -> u64 {
-        let mut extents: Vec<usize> = self.dims.clone();
-        let mut bounded: Vec<Dim> = Vec::new();
-        for (expr, &size) in self.a.iter().zip(a).chain(self.b.iter().zip(b)) {
+        2 * multiply_accumulates(&self.dims, &[(&self.a, a), (&self.b, b)])
+    }
+}
+
+/// How many terms a product of tensors, each read through a map over `dims`, sums in all.
+///
+/// A convolution's gradient runs over all of its image and all of its kernel, but
+/// only as many pairs of the two meet a result as there are results. So an axis of
+/// size m counts m times, not as often as a longer index passes by it. Reads of
+/// padding count, as is usual.
+pub fn multiply_accumulates(dims: &[usize], reads: &[(&[IndexExpr], &[usize])]) -> u64 {
+    let mut extents = dims.to_vec();
+    let mut bounded: Vec<Dim> = Vec::new();
+    for (map, shape) in reads {
+        for (expr, &size) in map.iter().zip(*shape) {
             if let Some(dim) = longest(expr, &extents, &bounded)
                 && extents[dim] > size
             {
@@ -33,8 +41,8 @@ impl Contract {
                 bounded.push(dim);
             }
         }
-        2 * extents.iter().map(|&extent| extent as u64).product::<u64>()
     }
+    extents.iter().map(|&extent| extent as u64).product()
 }
 
 fn longest(expr: &IndexExpr, extents: &[usize], bounded: &[Dim]) -> Option<Dim> {

@@ -36,7 +36,7 @@ fn chain(numbers: &mut Numbers, shape: &[usize], length: usize) -> Vec<View> {
         if shape.iter().product::<usize>() > 300 {
             break;
         }
-        let view = numbers.view(&shape.to_vec());
+        let view = numbers.view(shape);
         views.push(view);
     }
     views
@@ -183,4 +183,90 @@ fn composed_products_equal_plain_ones() {
             },
         );
     }
+}
+
+#[test]
+fn the_verifier_finds_what_is_wrong() {
+    let good = step_of(&[Type::f32([2])], |g, x| {
+        vec![("y".to_string(), g.exp(x[0]))]
+    });
+    type Spoil = fn(&mut Step);
+    let spoilt: [(&str, Spoil); 6] = [
+        ("does not come before", |step| {
+            step.graph.nodes[1].inputs[0] = NodeId(1);
+        }),
+        ("not Type", |step| step.graph.nodes[1].ty = Type::f32([3])),
+        ("operand", |step| step.graph.nodes[1].inputs.clear()),
+        ("does not exist", |step| step.outputs[0].1 = NodeId(7)),
+        ("reads", |step| step.inputs.clear()),
+        ("updated twice", |step| {
+            step.updates = vec![(SlotId(0), NodeId(1)); 2];
+        }),
+    ];
+    for (what, spoil) in spoilt {
+        let mut step = good.clone();
+        spoil(&mut step);
+        let fault = std::panic::catch_unwind(|| verify(&step, "the test")).unwrap_err();
+        let message = fault.downcast_ref::<String>().unwrap();
+        assert!(
+            message.contains(what) && message.contains("the test"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_dump_reads_well() {
+    let step = step_of(&[Type::f32([2, 3, 8]), Type::f32([5])], |g, x| {
+        let pad = View::new(
+            vec![2, 3, 10],
+            vec![
+                IndexExpr::dim(0),
+                IndexExpr::dim(1),
+                IndexExpr::dim(2).shifted(-1),
+            ],
+            f64::NEG_INFINITY,
+            &[2, 3, 8],
+        );
+        let padded = g.view(x[0], pad);
+        let flat = g.reshape(padded, &[6, 10]);
+        let greatest = g.max_over(flat, &[1]);
+        let zero = g.constant_like(0.0, greatest);
+        let positive = g.less(zero, greatest);
+        let count = g.cast(positive, DType::I32);
+        let outer = Contract {
+            dims: vec![6, 5],
+            rank: 2,
+            a: vec![IndexExpr::dim(0)],
+            b: vec![IndexExpr::dim(1)],
+        };
+        let product = g.contract(greatest, x[1], outer);
+        vec![
+            ("count".to_string(), count),
+            ("product".to_string(), product),
+        ]
+    });
+    let expected = "\
+step train
+  in0: f32[2, 3, 8] = Field(\"x0\")
+  in1: f32[5] = Field(\"x1\")
+  # train
+  %0: f32[2, 3, 8] = in0
+  %1: f32[5] = in1
+  %2: f32[2, 3, 10] = view[i0, i1, i2-1] else -inf %0
+  %3: f32[6, 10] = reshape %2
+  %4: f32[6] = max_over[1] %3
+  %5: f32[6] = 0.0
+  %6: bool[6] = less %5, %4
+  %7: i32[6] = cast %6
+  %8: f32[6, 5] = contract[a[i0] * b[i1]] %4, %1
+  output count = %7
+  output product = %8
+";
+    assert_eq!(step.to_string(), expected);
+    let dot = step.dot();
+    assert!(
+        dot.starts_with("digraph") && dot.contains("n4 -> n6;") && dot.ends_with("}\n"),
+        "{dot}"
+    );
 }

@@ -18,7 +18,7 @@ mod laws;
 
 pub use build::GraphBuilder;
 pub use contract::Side;
-pub use flops::flops;
+pub use flops::{flops, multiply_accumulates};
 pub use model::{
     DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Slot,
     SlotKind, Step,

@@ -118,7 +118,11 @@ pub fn take_apart(
 }
 
 /// An index below the product of `sizes` as the indices of a row-major tensor of that shape.
-fn digits(expr: &IndexExpr, extents: &[usize], sizes: &[usize]) -> Option<Vec<IndexExpr>> {
+pub(super) fn digits(
+    expr: &IndexExpr,
+    extents: &[usize],
+    sizes: &[usize],
+) -> Option<Vec<IndexExpr>> {
     if expr.divisor != 1 {
         return None;
     }

@@ -7,8 +7,8 @@ pub use code::{Code, load};
 
 use crate::bug::bug;
 use crate::emit::{Emitted, Machine, MachineFunction};
-use crate::graph::{self, DType, Input};
-use crate::nest::{BufferId, Kernel, Role, Stage};
+use crate::graph::{self, DType, Input, multiply_accumulates};
+use crate::nest::{BufferId, Kernel, Role, Scalar, Stage};
 use crate::schedule::{Plan, PlannedKernel, Schedule};
 use nnc_runtime::program::{
     Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Program, Region,
@@ -59,7 +59,7 @@ fn launch(schedule: &Schedule, planned: &PlannedKernel, kernel: KernelFn) -> Lau
             .collect(),
         tasks,
         parallel,
-        flop: flop(&planned.kernel),
+        flop: flop(schedule, &planned.kernel),
         bytes: args.iter().map(|arg| bytes(schedule, *arg) as u64).sum(),
         origin: planned.kernel.origin.path.clone(),
     }
@@ -70,14 +70,23 @@ fn bytes(schedule: &Schedule, buffer: BufferId) -> usize {
     extents.iter().product::<usize>() * ELEMENT_BYTES
 }
 
-/// Two for each product that a contraction sums.
-fn flop(kernel: &Kernel) -> u64 {
-    let Some(Stage::Reduce { over, .. }) = kernel.stages.first().filter(|_| kernel.is_product())
+/// Two for each product that a contraction sums, counted as [`crate::graph::flops`] does.
+fn flop(schedule: &Schedule, kernel: &Kernel) -> u64 {
+    let (Some((a, b)), Some(Stage::Reduce { over, .. })) = (kernel.factors(), kernel.stages.first())
     else {
         return 0;
     };
-    let dims = (0..kernel.outer).chain(over.iter().copied());
-    2 * dims.map(|dim| kernel.dims[dim] as u64).product::<u64>()
+    let looped = |dim: usize| dim < kernel.outer || over.contains(&dim);
+    let extents = kernel.dims.iter().enumerate();
+    let extents: Vec<usize> = extents.map(|(dim, &n)| if looped(dim) { n } else { 1 }).collect();
+    let reads = [a, b].map(|factor| match &kernel.scalars[factor.index()] {
+        Scalar::Load { buffer, at, .. } => {
+            let shape = schedule.buffers[buffer.index()].buffer.extents.as_slice();
+            (at.as_slice(), shape)
+        }
+        _ => Default::default(),
+    });
+    2 * multiply_accumulates(&extents, &reads)
 }
 
 fn input_bindings(schedule: &Schedule, inputs: &[Input]) -> Vec<InputBinding> {

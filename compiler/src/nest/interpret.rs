@@ -6,12 +6,24 @@ use super::{Buffer, BufferId, Combine, Kernel, Kernels, Stage, Surroundings, Val
 use crate::bug::bug;
 use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
+use std::collections::HashSet;
 
-/// The elements of a tensor, row-major; `None` where nothing was written yet.
+/// Some memory; `None` where nothing was written yet.
 pub type Elements = Vec<Option<Value>>;
 
-/// Runs all kernels. `memory` holds what is there before, per buffer; what comes back
-/// is there after.
+/// How a tensor lies in memory.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// In which memory.
+    pub memory: usize,
+    /// Where its first element is.
+    pub base: usize,
+    /// Distance between neighbours along each axis.
+    pub strides: Vec<usize>,
+}
+
+/// Runs all kernels, each tensor being a row-major memory of its own. `memory` holds
+/// what is there before, what comes back is there after.
 pub fn interpret(kernels: &Kernels, mut memory: Vec<Elements>) -> Vec<Elements> {
     for kernel in &kernels.kernels {
         interpret_kernel(kernel, &kernels.buffers, &mut memory);
@@ -19,23 +31,41 @@ pub fn interpret(kernels: &Kernels, mut memory: Vec<Elements>) -> Vec<Elements> 
     memory
 }
 
+/// Runs one kernel, each tensor being a row-major memory of its own.
+pub fn interpret_kernel(kernel: &Kernel, buffers: &[Buffer], memory: &mut [Elements]) {
+    let rows = buffers.iter().enumerate().map(|(memory, buffer)| {
+        let axes = 0..buffer.extents.len();
+        Address {
+            memory,
+            base: 0,
+            strides: axes
+                .map(|axis| buffer.extents[axis + 1..].iter().product())
+                .collect(),
+        }
+    });
+    interpret_at(kernel, buffers, &rows.collect::<Vec<Address>>(), memory);
+}
+
 /// Elements that nobody wrote yet.
 pub fn unwritten(buffer: &Buffer) -> Elements {
     vec![None; buffer.extents.iter().product()]
 }
 
-/// Runs one kernel.
-pub fn interpret_kernel(kernel: &Kernel, buffers: &[Buffer], memory: &mut [Elements]) {
-    let mut written: Vec<Vec<bool>> = vec![Vec::new(); buffers.len()];
-    for buffer in kernel.writes() {
-        written[buffer.index()] = vec![false; memory[buffer.index()].len()];
-    }
+/// Runs one kernel on tensors at some addresses.
+pub fn interpret_at(
+    kernel: &Kernel,
+    buffers: &[Buffer],
+    addresses: &[Address],
+    memory: &mut [Elements],
+) {
     let cones: Vec<Vec<bool>> = (0..kernel.stages.len()).map(|s| kernel.cone(s)).collect();
     let outer: Vec<Dim> = (0..kernel.outer).collect();
     let mut run = Run {
         kernel,
         buffers,
+        addresses,
         memory,
+        written: HashSet::new(),
         point: vec![0; kernel.dims.len()],
         reduced: Vec::new(),
     };
@@ -43,7 +73,7 @@ pub fn interpret_kernel(kernel: &Kernel, buffers: &[Buffer], memory: &mut [Eleme
         run.reduced.clear();
         for (position, stage) in kernel.stages.iter().enumerate() {
             run.point[..kernel.outer].copy_from_slice(outer_point);
-            run.stage(stage, &cones[position], &mut written);
+            run.stage(stage, &cones[position]);
         }
     });
 }
@@ -51,13 +81,15 @@ pub fn interpret_kernel(kernel: &Kernel, buffers: &[Buffer], memory: &mut [Eleme
 struct Run<'a> {
     kernel: &'a Kernel,
     buffers: &'a [Buffer],
+    addresses: &'a [Address],
     memory: &'a mut [Elements],
+    written: HashSet<(BufferId, usize)>,
     point: Vec<usize>,
     reduced: Vec<Value>,
 }
 
 impl Run<'_> {
-    fn stage(&mut self, stage: &Stage, cone: &[bool], written: &mut [Vec<bool>]) {
+    fn stage(&mut self, stage: &Stage, cone: &[bool]) {
         let mut total: Option<Value> = None;
         let (over, dims) = (stage.over(), &self.kernel.dims);
         for_each_point(over, dims, &mut |inner| {
@@ -74,10 +106,10 @@ impl Run<'_> {
                     let Some(offset) = self.offset(*buffer, at) else {
                         bug!("interpret", "{} writes outside {buffer}", self.kernel.name)
                     };
-                    if std::mem::replace(&mut written[buffer.index()][offset], true) {
+                    if !self.written.insert((*buffer, offset)) {
                         bug!("interpret", "{} writes twice to {buffer}", self.kernel.name);
                     }
-                    self.memory[buffer.index()][offset] = Some(value);
+                    self.memory[self.addresses[buffer.index()].memory][offset] = Some(value);
                 }
             }
         });
@@ -96,12 +128,14 @@ impl Run<'_> {
         known[stage.value().index()]
     }
 
-    /// The element at a place, if that is within the tensor.
+    /// Where in its memory an element is, if the place is within the tensor.
     fn offset(&self, buffer: BufferId, at: &[IndexExpr]) -> Option<usize> {
-        let mut offset = 0;
-        for (expr, &size) in at.iter().zip(&self.buffers[buffer.index()].extents) {
+        let address = &self.addresses[buffer.index()];
+        let axes = at.iter().zip(&self.buffers[buffer.index()].extents);
+        let mut offset = address.base;
+        for ((expr, &size), &stride) in axes.zip(&address.strides) {
             let index = usize::try_from(expr.at(&self.point)?).ok();
-            offset = offset * size + index.filter(|&index| index < size)?;
+            offset += stride * index.filter(|&index| index < size)?;
         }
         Some(offset)
     }
@@ -117,7 +151,7 @@ impl Surroundings for Run<'_> {
 
     fn load(&self, buffer: BufferId, at: &[IndexExpr], fill: Option<f32>) -> Value {
         match (self.offset(buffer, at), fill) {
-            (Some(offset), _) => match self.memory[buffer.index()][offset] {
+            (Some(offset), _) => match self.memory[self.addresses[buffer.index()].memory][offset] {
                 Some(value) => value,
                 None => bug!("interpret", "{} reads {buffer} too early", self.kernel.name),
             },

@@ -15,7 +15,7 @@ mod verify;
 mod visit;
 
 pub use eval_scalar::{Surroundings, Value, eval_scalar};
-pub use interpret::{Elements, interpret, interpret_kernel, unwritten};
+pub use interpret::{Address, Elements, interpret, interpret_at, interpret_kernel, unwritten};
 pub use pool::ScalarPool;
 pub use scalar::{BinaryOp, Scalar, ScalarId, UnaryOp};
 pub use verify::{verify, verify_kernel};

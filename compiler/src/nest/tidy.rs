@@ -11,7 +11,11 @@ impl Kernel {
             pool: ScalarPool::default(),
             ids: vec![None; self.scalars.len()],
         };
-        let values: Vec<ScalarId> = self.stages.iter().map(|stage| tidy.add(stage.value())).collect();
+        let values: Vec<ScalarId> = self
+            .stages
+            .iter()
+            .map(|stage| tidy.add(stage.value()))
+            .collect();
         let scalars = tidy.pool.finish();
         for (stage, new) in self.stages.iter_mut().zip(values) {
             let (Stage::Reduce { value, .. } | Stage::Store { value, .. }) = stage;
@@ -36,8 +40,11 @@ impl Tidy<'_> {
         if let Scalar::Reduced(stage) = scalar {
             self.add(self.kernel.stages[*stage].value());
         }
-        let operands: Vec<(ScalarId, ScalarId)> =
-            scalar.operands().into_iter().map(|old| (old, self.add(old))).collect();
+        let operands: Vec<(ScalarId, ScalarId)> = scalar
+            .operands()
+            .into_iter()
+            .map(|old| (old, self.add(old)))
+            .collect();
         let moved = scalar.with_operands(|old| {
             let found = operands.iter().find(|&&(known, _)| known == old);
             found.map_or(old, |&(_, new)| new)

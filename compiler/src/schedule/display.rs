@@ -26,14 +26,18 @@ impl Display for Schedule {
 impl Display for PlannedKernel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let list = |buffers: Vec<BufferId>| {
-            buffers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            buffers
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let (reads, writes) = (list(self.kernel.reads()), list(self.kernel.writes()));
         let name = &self.kernel.name;
         write!(f, "{name}: {reads} -> {writes}")?;
         match &self.plan {
             Plan::Loops(plan) => write!(f, "\n    {plan}"),
-            Plan::Tiles(plan) => write!(f, "\n    {}", tiles(plan)),
+            Plan::Tiles(plan) => write!(f, "\n    {plan}"),
         }
     }
 }
@@ -57,27 +61,31 @@ impl Display for PlacedBuffer {
     }
 }
 
-/// A tile plan in one line: `avx512 tiles of 6x32, levels Columns/4 Dim(0)`.
-fn tiles(plan: &TilePlan) -> String {
-    let levels = plan.levels.iter().filter(|level| level.steps > 1).map(|level| {
-        let axis = match level.axis {
-            Axis::Dim(dim) => format!("i{dim}"),
-            Axis::Rows => "rows".into(),
-            Axis::Columns => "columns".into(),
-        };
-        match level.runs() {
-            1 => format!("{axis} {}", level.steps),
-            runs => format!("{axis} {} in {runs}", level.steps),
-        }
-    });
-    let whole = plan.rows.whole.iter().map(|&dim| plan.linear.dims[dim]).product::<usize>();
-    format!(
-        "{} tasks: {} tiles of {}x{} over {:?}: {}",
-        plan.tasks(),
-        plan.isa,
-        plan.rows.large * whole,
-        plan.columns.width,
-        plan.linear.dims,
-        levels.collect::<Vec<_>>().join(", ")
-    )
+/// In one line: `96 tasks: avx512 tiles of 14x32 over [64, 64, 28, 28, 96, 3]: columns 2, i0 64 in 64`.
+impl Display for TilePlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let walked = self.levels.iter().filter(|level| level.steps > 1);
+        let levels = walked.map(|level| {
+            let axis = match level.axis {
+                Axis::Dim(dim) => format!("i{dim}"),
+                Axis::Rows => "rows".into(),
+                Axis::Columns => "columns".into(),
+            };
+            match level.runs() {
+                1 => format!("{axis} {}", level.steps),
+                runs => format!("{axis} {} in {runs}", level.steps),
+            }
+        });
+        let dims = &self.linear.dims;
+        let whole = self.rows.whole.iter().map(|&dim| dims[dim]);
+        write!(
+            f,
+            "{} tasks: {} tiles of {}x{} over {dims:?}: {}",
+            self.tasks(),
+            self.isa,
+            self.rows.large * whole.product::<usize>(),
+            self.columns.width,
+            levels.collect::<Vec<_>>().join(", ")
+        )
+    }
 }

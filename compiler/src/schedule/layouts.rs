@@ -20,8 +20,11 @@ const LARGEST_BORDERED: usize = 4;
 pub fn layouts(kernels: &Kernels) -> Vec<Layout> {
     let accesses: Vec<Vec<Access>> = kernels.kernels.iter().map(accesses).collect();
     let innermost = innermost(kernels, &accesses);
-    let mut borders: Vec<Vec<(usize, usize)>> =
-        kernels.buffers.iter().map(|buffer| vec![(0, 0); buffer.extents.len()]).collect();
+    let mut borders: Vec<Vec<(usize, usize)>> = kernels
+        .buffers
+        .iter()
+        .map(|buffer| vec![(0, 0); buffer.extents.len()])
+        .collect();
     for kernel in kernels.kernels.iter().filter(|kernel| kernel.is_product()) {
         for scalar in &kernel.scalars {
             widen(&mut borders, kernel, &kernels.buffers, scalar);
@@ -61,14 +64,18 @@ fn accesses(kernel: &Kernel) -> Vec<Access> {
         });
         slowest.collect()
     };
-    let loads = kernel.scalars.iter().enumerate().filter_map(|(id, scalar)| match scalar {
-        Scalar::Load { buffer, at, .. } => Some(Access {
-            buffer: *buffer,
-            along: along(at),
-            load: Some(ScalarId(id as u32)),
-        }),
-        _ => None,
-    });
+    let loads = kernel
+        .scalars
+        .iter()
+        .enumerate()
+        .filter_map(|(id, scalar)| match scalar {
+            Scalar::Load { buffer, at, .. } => Some(Access {
+                buffer: *buffer,
+                along: along(at),
+                load: Some(ScalarId(id as u32)),
+            }),
+            _ => None,
+        });
     let stores = kernel.stages.iter().filter_map(|stage| match stage {
         Stage::Store { buffer, at, .. } => Some(Access {
             buffer: *buffer,
@@ -119,9 +126,13 @@ fn vote(votes: &mut Votes, buffers: &[Buffer], buffer: BufferId, axis: usize) {
 
 /// What a product of a tensor and weights wishes.
 fn product_votes(kernel: &Kernel, accesses: &[Access], buffers: &[Buffer], votes: &mut Votes) {
-    let Some((a, b)) = kernel.factors() else { return };
+    let Some((a, b)) = kernel.factors() else {
+        return;
+    };
     let find = |id: ScalarId| accesses.iter().find(|access| access.load == Some(id));
-    let (Some(a), Some(b)) = (find(a), find(b)) else { return };
+    let (Some(a), Some(b)) = (find(a), find(b)) else {
+        return;
+    };
     let is_weight = |access: &Access| matches!(buffers[access.buffer.index()].role, Role::Slot(_));
     let (x, w) = match (is_weight(a), is_weight(b)) {
         (false, true) => (a, b),
@@ -131,8 +142,10 @@ fn product_votes(kernel: &Kernel, accesses: &[Access], buffers: &[Buffer], votes
     let knows = |access: &Access, dim: Dim| access.along.contains(&Some(dim));
     let longest = |access: &Access, wanted: &dyn Fn(Dim) -> bool| {
         let axes = access.along.iter().enumerate();
-        let axes = axes.filter_map(|(axis, dim)| dim.filter(|&dim| wanted(dim)).map(|dim| (axis, dim)));
-        axes.max_by_key(|&(axis, dim)| (kernel.dims[dim], axis)).map(|(axis, _)| axis)
+        let axes =
+            axes.filter_map(|(axis, dim)| dim.filter(|&dim| wanted(dim)).map(|dim| (axis, dim)));
+        axes.max_by_key(|&(axis, dim)| (kernel.dims[dim], axis))
+            .map(|(axis, _)| axis)
     };
     let summed = |dim: Dim| dim >= kernel.outer && knows(w, dim);
     if let Some(axis) = longest(x, &summed).filter(|_| is_free(buffers, x.buffer)) {
@@ -154,8 +167,12 @@ fn neighbour_votes(
     votes: &mut Votes,
 ) {
     for known in accesses {
-        let Some(axis) = decided[known.buffer.index()] else { continue };
-        let Some(dim) = known.along[axis] else { continue };
+        let Some(axis) = decided[known.buffer.index()] else {
+            continue;
+        };
+        let Some(dim) = known.along[axis] else {
+            continue;
+        };
         for other in accesses {
             let undecided = decided[other.buffer.index()].is_none();
             let position = other.along.iter().position(|&along| along == Some(dim));

@@ -104,7 +104,10 @@ fn tenants(kernels: &[&Kernel], buffers: &[Buffer], layouts: &[Layout]) -> Vec<T
     let mut lives: Vec<Option<Range<usize>>> = vec![None; buffers.len()];
     for (time, kernel) in kernels.iter().enumerate() {
         let reads = kernel.reads().into_iter().map(|buffer| (buffer, 2 * time));
-        let writes = kernel.writes().into_iter().map(|buffer| (buffer, 2 * time + 1));
+        let writes = kernel
+            .writes()
+            .into_iter()
+            .map(|buffer| (buffer, 2 * time + 1));
         for (buffer, moment) in reads.chain(writes) {
             let life = lives[buffer.index()].get_or_insert(moment..moment + 1);
             *life = life.start.min(moment)..life.end.max(moment + 1);
@@ -124,7 +127,11 @@ fn tenants(kernels: &[&Kernel], buffers: &[Buffer], layouts: &[Layout]) -> Vec<T
             Role::Temporary => heritage(kernels[life.start / 2], id, layouts)
                 .into_iter()
                 .filter(|old| buffers[old.index()].role == Role::Temporary)
-                .filter(|old| lives[old.index()].as_ref().is_some_and(|l| l.end == life.start))
+                .filter(|old| {
+                    lives[old.index()]
+                        .as_ref()
+                        .is_some_and(|l| l.end == life.start)
+                })
                 .collect(),
             _ => Vec::new(),
         };
@@ -142,20 +149,29 @@ fn tenants(kernels: &[&Kernel], buffers: &[Buffer], layouts: &[Layout]) -> Vec<T
 /// The tensors that a kernel reads at no other place than where it writes `new`, and
 /// not after it has done so.
 fn heritage(kernel: &Kernel, new: BufferId, layouts: &[Layout]) -> Vec<BufferId> {
-    let mut stores = kernel.stages.iter().enumerate().filter_map(|(position, stage)| match stage {
-        Stage::Store { buffer, at, .. } if *buffer == new => Some((position, at)),
-        _ => None,
-    });
+    let mut stores = kernel
+        .stages
+        .iter()
+        .enumerate()
+        .filter_map(|(position, stage)| match stage {
+            Stage::Store { buffer, at, .. } if *buffer == new => Some((position, at)),
+            _ => None,
+        });
     let (Some((position, at)), None) = (stores.next(), stores.next()) else {
         return Vec::new();
     };
-    let later: Vec<Vec<bool>> =
-        (position + 1..kernel.stages.len()).map(|stage| kernel.cone(stage)).collect();
+    let later: Vec<Vec<bool>> = (position + 1..kernel.stages.len())
+        .map(|stage| kernel.cone(stage))
+        .collect();
     let inherits = |old: &BufferId| {
-        let mut loads = kernel.scalars.iter().enumerate().filter_map(|(id, scalar)| match scalar {
-            Scalar::Load { buffer, at, .. } if buffer == old => Some((id, at)),
-            _ => None,
-        });
+        let mut loads = kernel
+            .scalars
+            .iter()
+            .enumerate()
+            .filter_map(|(id, scalar)| match scalar {
+                Scalar::Load { buffer, at, .. } if buffer == old => Some((id, at)),
+                _ => None,
+            });
         layouts[old.index()] == layouts[new.index()]
             && loads.all(|(id, from)| from == at && later.iter().all(|cone| !cone[id]))
     };
@@ -177,7 +193,8 @@ fn first_fit(tenant: &Tenant, placed: &[(usize, &Tenant)], layouts: &[Layout]) -
     candidates.sort_unstable();
     let fits = |&offset: &usize| {
         conflicts.iter().all(|conflict| {
-            let apart = offset >= conflict.space.end || offset + tenant.bytes <= conflict.space.start;
+            let apart =
+                offset >= conflict.space.end || offset + tenant.bytes <= conflict.space.start;
             apart || (conflict.may_coincide && offset == conflict.space.start)
         })
     };
@@ -191,7 +208,12 @@ struct Conflict {
     may_coincide: bool,
 }
 
-fn conflict(tenant: &Tenant, offset: usize, other: &Tenant, layouts: &[Layout]) -> Option<Conflict> {
+fn conflict(
+    tenant: &Tenant,
+    offset: usize,
+    other: &Tenant,
+    layouts: &[Layout],
+) -> Option<Conflict> {
     let at_once = tenant.life.start < other.life.end && other.life.start < tenant.life.end;
     let same_layout = layouts[tenant.buffer.index()] == layouts[other.buffer.index()];
     let borders = tenant.keeps_border || other.keeps_border;

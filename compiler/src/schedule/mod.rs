@@ -71,7 +71,11 @@ pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedul
     let tiled = Tiled::new(kernels, layouts, target);
     let running: Vec<&Kernel> = tiled.kernels.iter().map(|(kernel, _)| kernel).collect();
     let memory = memory::memory(&running, &tiled.buffers, &tiled.layouts, slots);
-    let placed = tiled.buffers.into_iter().zip(tiled.layouts).zip(memory.places);
+    let placed = tiled
+        .buffers
+        .into_iter()
+        .zip(tiled.layouts)
+        .zip(memory.places);
     let buffers: Vec<PlacedBuffer> = placed
         .map(|((buffer, layout), place)| PlacedBuffer {
             buffer,
@@ -79,13 +83,16 @@ pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedul
             place,
         })
         .collect();
-    let planned = tiled.kernels.into_iter().map(|(kernel, tiles)| PlannedKernel {
-        plan: match tiles {
-            Some(plan) => Plan::Tiles(plan),
-            None => Plan::Loops(loops::plan(&kernel, &buffers)),
-        },
-        kernel,
-    });
+    let planned = tiled
+        .kernels
+        .into_iter()
+        .map(|(kernel, tiles)| PlannedKernel {
+            plan: match tiles {
+                Some(plan) => Plan::Tiles(plan),
+                None => Plan::Loops(loops::plan(&kernel, &buffers)),
+            },
+            kernel,
+        });
     Schedule {
         kernels: planned.collect(),
         buffers,
@@ -124,10 +131,11 @@ impl Tiled {
             self.buffers.push(buffer);
             self.layouts.push(layout);
         }
-        self.kernels.extend(plan.steps.into_iter().map(|step| match step {
-            TiledStep::Loops(kernel) => (kernel, None),
-            TiledStep::Tiles(kernel, plan) => (kernel, Some(plan)),
-        }));
+        self.kernels
+            .extend(plan.steps.into_iter().map(|step| match step {
+                TiledStep::Loops(kernel) => (kernel, None),
+                TiledStep::Tiles(kernel, plan) => (kernel, Some(plan)),
+            }));
     }
 }
 
@@ -136,7 +144,8 @@ impl Schedule {
     pub fn input_bytes(&self) -> usize {
         let inputs = self.buffers.iter();
         let inputs = inputs.filter(|placed| placed.place.region == Region::Inputs);
-        let ends = inputs.map(|placed| placed.place.offset + placed.layout.elements * ELEMENT_BYTES);
+        let ends =
+            inputs.map(|placed| placed.place.offset + placed.layout.elements * ELEMENT_BYTES);
         ends.max().unwrap_or(0)
     }
 }

@@ -23,7 +23,11 @@ pub fn order(kernels: Kernels) -> Kernels {
         let ready = (0..done.len()).filter(|&k| !done[k] && blockers[k].iter().all(|&b| done[b]));
         let best = ready.max_by_key(|&k| {
             let kernel = &kernels.kernels[k];
-            (state.gain(kernel, buffers), state.newest(kernel), std::cmp::Reverse(k))
+            (
+                state.gain(kernel, buffers),
+                state.newest(kernel),
+                std::cmp::Reverse(k),
+            )
         });
         let Some(best) = best else {
             bug!("schedule", "kernels wait for each other in a circle")
@@ -39,7 +43,10 @@ pub fn order(kernels: Kernels) -> Kernels {
     }
     let mut waiting: Vec<Option<Kernel>> = kernels.kernels.into_iter().map(Some).collect();
     Kernels {
-        kernels: order.into_iter().filter_map(|k| waiting[k].take()).collect(),
+        kernels: order
+            .into_iter()
+            .filter_map(|k| waiting[k].take())
+            .collect(),
         ..kernels
     }
 }
@@ -81,14 +88,22 @@ impl State {
             }
         };
         let reads = kernel.reads();
-        let freed = reads.iter().filter(|buffer| self.readers[buffer.index()] == 1);
+        let freed = reads
+            .iter()
+            .filter(|buffer| self.readers[buffer.index()] == 1);
         let writes = kernel.writes();
-        let needed = writes.iter().filter(|buffer| self.written[buffer.index()].is_none());
+        let needed = writes
+            .iter()
+            .filter(|buffer| self.written[buffer.index()].is_none());
         freed.map(bytes).sum::<i64>() - needed.map(bytes).sum::<i64>()
     }
 
     /// When the newest of its operands was written.
     fn newest(&self, kernel: &Kernel) -> Option<usize> {
-        kernel.reads().iter().filter_map(|buffer| self.written[buffer.index()]).max()
+        kernel
+            .reads()
+            .iter()
+            .filter_map(|buffer| self.written[buffer.index()])
+            .max()
     }
 }

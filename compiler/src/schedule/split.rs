@@ -183,7 +183,9 @@ impl Cut {
 /// Into how many equal pieces to cut an extent: at most `wanted`, unless it has no such
 /// divisor but is not much larger itself.
 fn pieces(extent: usize, wanted: usize) -> usize {
-    let divisor = (1..=wanted.min(extent)).rev().find(|pieces| extent % pieces == 0);
+    let divisor = (1..=wanted.min(extent))
+        .rev()
+        .find(|pieces| extent % pieces == 0);
     match divisor {
         Some(pieces) if pieces * 4 > wanted || pieces == extent => pieces,
         _ if extent <= 2 * wanted => extent,

@@ -1,9 +1,12 @@
 //! Random numbers, tensors and graphs for tests.
 
+pub mod nets;
 mod random_step;
+mod steps;
 mod random_view;
 
 pub use random_step::random_step;
+pub use steps::{elements, expected, values_for};
 
 use crate::graph::{
     DType, GraphBuilder, Input, InputId, InputKind, NodeId, Phase, Step, Type, verify,

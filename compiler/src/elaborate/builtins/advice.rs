@@ -39,12 +39,17 @@ pub(super) fn made_by<'a>(
 ) -> Eval<Value<'a>> {
     let function = argument(arguments, 1);
     let Value::Function(Function::Definition(definition)) = &function.value else {
-        return Err(interpreter.wrong_kind(&function.value, function.span, "the name of a function"));
+        return Err(interpreter.wrong_kind(
+            &function.value,
+            function.span,
+            "the name of a function",
+        ));
     };
     let made = match &argument(arguments, 0).value {
-        Value::Tensor(tensor) if tensor.home == Home::Body => {
-            interpreter.run.made.contains(&(tensor.node, definition.name.span))
-        }
+        Value::Tensor(tensor) if tensor.home == Home::Body => interpreter
+            .run
+            .made
+            .contains(&(tensor.node, definition.name.span)),
         _ => false,
     };
     Ok(Value::Bool(made))
@@ -69,7 +74,12 @@ impl<'a> Interpreter<'a> {
         span: Span,
     ) -> Eval<Diagnostic> {
         let (text, place) = self.filled_in(argument(arguments, 1))?;
-        let message = match self.frame().definition {
+        let speaker = match place {
+            // Moved to the use, the message gets the name of what is used there.
+            None if self.globals.in_library(span) => None,
+            _ => self.used_definition(),
+        };
+        let message = match speaker {
             Some(definition) => format!("`{}`: {text}", definition.name.name),
             None => text,
         };

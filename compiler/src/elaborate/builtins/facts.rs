@@ -3,9 +3,7 @@
 
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
-use crate::elaborate::values::{
-    Axis, AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value,
-};
+use crate::elaborate::values::{Axis, AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value};
 use crate::graph::{DType, SlotKind, Type};
 use crate::index::IndexExpr;
 use nnc_grammar::ast::{Expr, Ident};
@@ -56,7 +54,12 @@ pub(super) fn one_hot<'a>(
     let own = graph.iota(shape.len() - 1, &shape);
     let hit = graph.equal(own, class);
     let node = graph.cast(hit, DType::F32);
-    Ok(Value::Tensor(Tensor { node, axes, element: Element::Number, ..tensor }))
+    Ok(Value::Tensor(Tensor {
+        node,
+        axes,
+        element: Element::Number,
+        ..tensor
+    }))
 }
 
 pub(super) fn random<'a>(
@@ -99,7 +102,11 @@ pub(super) fn total<'a>(
     }
     let number = interpreter.run.metric_totals;
     interpreter.run.metric_totals += 1;
-    Ok(Value::Tensor(interpreter.accumulate(&tensor, &format!("total/{metric}_{number}"), span)))
+    Ok(Value::Tensor(interpreter.accumulate(
+        &tensor,
+        &format!("total/{metric}_{number}"),
+        span,
+    )))
 }
 
 impl<'a> Interpreter<'a> {
@@ -145,7 +152,9 @@ impl<'a> Interpreter<'a> {
             let index = self.given(index)?;
             tensor = match &index.value {
                 Value::Int(at) => self.select_at(&tensor, axis, *at, index.span)?,
-                Value::Tensor(classes) if matches!(classes.element, Element::Class(_) | Element::Int) => {
+                Value::Tensor(classes)
+                    if matches!(classes.element, Element::Class(_) | Element::Int) =>
+                {
                     let classes = classes.clone();
                     self.select_by(tensor, axis, &classes, index.span, span)?
                 }
@@ -188,14 +197,19 @@ impl<'a> Interpreter<'a> {
         if let Element::Class(count) = classes.element
             && count > size
         {
-            let message = format!("class({count}) counts more classes than the axis has elements, {size}");
+            let message =
+                format!("class({count}) counts more classes than the axis has elements, {size}");
             let fault = Diagnostic::error(Code::ShapeMismatch, classes_span, message);
             return Err(self.fault(fault.here(format!("this is {}", classes.shape_text()))));
         }
         let mut kept = tensor.axes.clone();
         kept.remove(axis);
         let agree = classes.axes.len() == kept.len()
-            && classes.axes.iter().zip(&kept).all(|(a, b)| a.size == b.size);
+            && classes
+                .axes
+                .iter()
+                .zip(&kept)
+                .all(|(a, b)| a.size == b.size);
         if !agree || classes.home != tensor.home {
             let message = format!(
                 "{} cannot select from {}: it must have the shape of the axes that remain",
@@ -211,7 +225,12 @@ impl<'a> Interpreter<'a> {
         let at = tensor.graph_axis(axis);
         let leading = usize::from(batch);
         let places = (0..kept.len()).map(|i| i + leading + usize::from(i >= axis));
-        let places: Vec<usize> = classes.batch.then_some(0).into_iter().chain(places).collect();
+        let places: Vec<usize> = classes
+            .batch
+            .then_some(0)
+            .into_iter()
+            .chain(places)
+            .collect();
         let graph = self.graph(tensor.home);
         let own = graph.iota(at, &shape);
         let wanted = graph.broadcast(classes.node, &shape, &places);
@@ -220,7 +239,13 @@ impl<'a> Interpreter<'a> {
         let zero = graph.constant_like(0.0, numbers);
         let chosen = graph.select(hit, numbers, zero);
         let node = graph.sum(chosen, &[at]);
-        Ok(Tensor { node, axes: kept, batch, element: Element::Number, ..tensor })
+        Ok(Tensor {
+            node,
+            axes: kept,
+            batch,
+            element: Element::Number,
+            ..tensor
+        })
     }
 
     /// The tensor with a batch axis, repeated if it has none.
@@ -231,7 +256,13 @@ impl<'a> Interpreter<'a> {
         let shape = self.full_shape(true, &tensor.sizes());
         self.check_size(&shape, span)?;
         let places: Vec<usize> = (1..shape.len()).collect();
-        let node = self.graph(tensor.home).broadcast(tensor.node, &shape, &places);
-        Ok(Tensor { node, batch: true, ..tensor })
+        let node = self
+            .graph(tensor.home)
+            .broadcast(tensor.node, &shape, &places);
+        Ok(Tensor {
+            node,
+            batch: true,
+            ..tensor
+        })
     }
 }

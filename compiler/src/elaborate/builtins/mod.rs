@@ -14,6 +14,9 @@ use super::values::{Eval, Given, Reported, Tensor, Value};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::fmt;
 
+/// No size or step that is given as an argument may be larger.
+const LARGEST: i64 = 1 << 40;
+
 /// A function of the language.
 pub(super) struct Builtin {
     pub name: &'static str,
@@ -61,7 +64,10 @@ pub(super) fn find(name: &str) -> Option<&'static Builtin> {
 pub fn builtin_docs() -> impl Iterator<Item = (String, &'static str)> {
     TABLE.iter().map(|builtin| {
         let names: Vec<&str> = builtin.parameters.iter().map(|p| p.name).collect();
-        (format!("{}({})", builtin.name, names.join(", ")), builtin.doc)
+        (
+            format!("{}({})", builtin.name, names.join(", ")),
+            builtin.doc,
+        )
     })
 }
 
@@ -200,7 +206,12 @@ impl<'a> Interpreter<'a> {
     /// An argument that must be an int of at least `least`.
     fn int_argument(&mut self, given: &Given<'a>, what: &str, least: i64) -> Eval<usize> {
         match given.value {
-            Value::Int(value) if value >= least => Ok(value as usize),
+            Value::Int(value) if (least..=LARGEST).contains(&value) => Ok(value as usize),
+            Value::Int(value) if value > LARGEST => Err(self.bad_value(
+                given.span,
+                format!("{what} cannot be {value}"),
+                format!("must be at most {LARGEST}"),
+            )),
             Value::Int(value) => Err(self.bad_value(
                 given.span,
                 format!("{what} cannot be {value}"),

@@ -81,7 +81,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// A single round is no loop.
-    pub fn once(
+    fn once(
         &mut self,
         dim: usize,
         index: usize,
@@ -92,6 +92,23 @@ impl<'a> Emitter<'a> {
         let carried = body(self, carried);
         self.leave();
         carried
+    }
+
+    /// A loop written out. What its rounds compute stays known after it: nothing branches.
+    pub fn written_out(
+        &mut self,
+        dim: usize,
+        carried: &[ir::Value],
+        body: &mut LoopBody<'_, 'a>,
+    ) -> Vec<ir::Value> {
+        let rounds = 0..self.plan.flat.extents[dim];
+        rounds.fold(carried.to_vec(), |carried, round| {
+            let indices = self.indices.clone();
+            self.indices[dim] = Index::Constant(round as i64);
+            let carried = body(self, &carried);
+            self.indices = indices;
+            carried
+        })
     }
 
     /// `for dim in range`, in vectors where whole blocks of them fit and no guard that

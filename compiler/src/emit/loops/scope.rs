@@ -1,6 +1,7 @@
 //! What is known where: one frame per open loop, looked up from the innermost out.
 
 use super::Emitter;
+use crate::emit::scalar::Lanes;
 use crate::index::IndexExpr;
 use crate::schedule::loops::{Dims, ValueId};
 use cranelift_codegen::ir;
@@ -39,17 +40,20 @@ impl Induction {
 /// An argument and the indices already counted in, each with its coefficient.
 pub type PointerKey = (usize, Vec<(ir::Value, i64)>);
 
-/// What has been computed in a loop. Where a part of a key counts, it is the vector's
-/// number, 0 for what is one element. Index expressions are without constant indices:
-/// the rounds of a loop that is written out have different ones.
+/// A value, its width, the number of its vector (0 for what is one element), and the
+/// rounds of the written-out loops within which it changes.
+pub type ValueKey = (ValueId, Lanes, usize, Vec<i64>);
+
+/// What has been computed in a loop. A loop that is written out has no frame of its own:
+/// its rounds differ in the keys, and index expressions are without constant indices.
 #[derive(Default)]
 pub struct Frame {
     /// Loops and quotients that became known here.
     bound: Vec<usize>,
     /// Values.
-    pub values: BTreeMap<(ValueId, usize), ir::Value>,
+    pub values: BTreeMap<ValueKey, ir::Value>,
     /// Single elements spread to vectors.
-    pub splats: BTreeMap<ValueId, ir::Value>,
+    pub splats: BTreeMap<ValueKey, ir::Value>,
     /// Guards.
     pub guards: BTreeMap<(IndexExpr, usize), ir::Value>,
     /// Conjunctions of guards.
@@ -71,6 +75,16 @@ impl Emitter<'_> {
     pub fn enter(&mut self, dim: usize, index: Index) {
         self.frames.push(Frame::default());
         self.bind(dim, index);
+    }
+
+    /// The key of a value here.
+    pub fn key(&self, id: ValueId, block: usize) -> ValueKey {
+        let dims = self.dependencies[id].iter();
+        let rounds = dims.filter_map(|dim| match self.indices[dim] {
+            Index::Constant(round) => Some(round),
+            Index::Variable(_) | Index::Unknown => None,
+        });
+        (id, self.lanes(id), block, rounds.collect())
     }
 
     /// Closes the innermost scope: what was known only there is forgotten.

@@ -106,6 +106,9 @@ impl<'a> Emitter<'a> {
             blocks
                 .map(|(block, &so_far)| {
                     let x = e.value(value, block);
+                    if so_far == start[block] && combine != Combine::Sum {
+                        return x;
+                    }
                     scalar::combine(&mut e.b, combine, kind, lanes, so_far, x)
                 })
                 .collect()
@@ -179,12 +182,7 @@ impl<'a> Emitter<'a> {
         };
         let range = self.whole(dim);
         match self.plan.stages[stage] {
-            StagePlan::Unrolled => {
-                let rounds = 0..self.plan.flat.extents[dim];
-                rounds.fold(carried.to_vec(), |carried, round| {
-                    self.once(dim, round, &carried, &mut inside)
-                })
-            }
+            StagePlan::Unrolled => self.written_out(dim, carried, &mut inside),
             StagePlan::Vector(blocks) if further.is_empty() => {
                 let vector = Vector { dim, blocks };
                 self.vectors(vector, range, &[stage], carried, &mut inside)

@@ -25,6 +25,11 @@ pub fn awaited_stages(flat: &Flat) -> Vec<u64> {
     awaits
 }
 
+/// No bit set.
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::F32(0) | Value::I32(0))
+}
+
 impl Emitter<'_> {
     /// Computes here what these stages need and what does not depend on the loops
     /// further in.
@@ -164,7 +169,8 @@ impl Emitter<'_> {
         if lanes == Lanes::One {
             bug!("emit", "a vector where one element is needed");
         }
-        if let Some(known) = self.known(|frame| frame.splats.get(&id)) {
+        let key = self.key(id, 0);
+        if let Some(known) = self.known(|frame| frame.splats.get(&key)) {
             return known;
         }
         let kind = self.kinds[id];
@@ -182,7 +188,7 @@ impl Emitter<'_> {
                 scalar::splat(&mut self.b, kind, one)
             }
         };
-        self.frame().splats.insert(id, splat);
+        self.frame().splats.insert(key, splat);
         splat
     }
 
@@ -190,7 +196,7 @@ impl Emitter<'_> {
     pub fn value(&mut self, id: ValueId, block: usize) -> ir::Value {
         let lanes = self.lanes(id);
         let block = if lanes == Lanes::Four { block } else { 0 };
-        let key = (id, block);
+        let key = self.key(id, block);
         if let Some(known) = self.known(|frame| frame.values.get(&key)) {
             return known;
         }
@@ -244,6 +250,10 @@ impl Emitter<'_> {
             Value::Fma(x, y, z) => {
                 let [x, y, z] = [x, y, z].map(|&operand| self.operand(operand, block, lanes));
                 self.b.ins().fma(x, y, z)
+            }
+            Value::Select(mask, x, y) if lanes == Lanes::Four && is_zero(&flat.values[*y]) => {
+                let [mask, x] = [mask, x].map(|&o| self.operand(o, block, lanes));
+                scalar::select_or_zero(&mut self.b, kind, mask, x)
             }
             Value::Select(mask, x, y) => {
                 let [mask, x, y] = [mask, x, y].map(|&o| self.operand(o, block, lanes));

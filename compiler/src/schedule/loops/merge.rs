@@ -39,7 +39,9 @@ fn mergeable(flat: &mut Flat, group: &[Dim]) -> Option<(Dim, Dim)> {
     for &outer in &long {
         for &inner in &long {
             let extent = flat.extents[inner] as i64;
-            let mut together = outer != inner;
+            let mut stages = flat.stages.iter();
+            let mut together = outer != inner
+                && stages.all(|s| s.over.contains(&outer) == s.over.contains(&inner));
             for_each_expr(flat, &mut |expr| {
                 together &= expr.coefficient(outer) == expr.coefficient(inner) * extent;
             });

@@ -8,6 +8,7 @@ mod gates;
 mod merge;
 mod order;
 mod solve;
+mod unify;
 
 pub use cost::LANES;
 pub use flat::{Access, Dims, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
@@ -69,7 +70,7 @@ const MOST_UNROLLED_VALUES: usize = 48;
 
 /// Plans a kernel.
 pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer]) -> LoopPlan {
-    let mut flat = flatten(&solve::solve(kernel.clone()), buffers);
+    let mut flat = flatten(&unify::unify(solve::solve(kernel.clone())), buffers);
     merge::merge(&mut flat);
     let mut outer = order::outer_order(&flat);
     let along = choose(&flat, &outer);

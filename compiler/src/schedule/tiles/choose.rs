@@ -1,7 +1,9 @@
 //! Which dimension becomes rows, which columns, and how large a tile is: the choice
 //! with the fewest cycles by a small model of the machine.
 
-use super::{A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, Multiply, Rows, TilePlan};
+use super::{
+    A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, Rows, TilePlan,
+};
 use crate::index::Dim;
 use crate::target::{Isa, Target};
 
@@ -111,13 +113,28 @@ fn most_rows(isa: Isa, vectors: usize) -> usize {
 /// instructions a cycle and four cycles from a sum to the next.
 fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
     const FIXED: f64 = 30.0;
+    const APART: f64 = 2.0;
+    const TURNED: f64 = 0.5;
     let summed: usize = linear.dims[linear.outer..].iter().product();
     let lanes = isa.lanes();
     let places = &linear.places[2..];
-    let apart = places
+    // Cycles that a vector costs besides its sum: at places of which columns are no
+    // neighbours it is taken apart, or turned if at least rows are.
+    let along_rows = |strides: &[i64]| {
+        shape.rows.whole.is_empty()
+            && shape
+                .rows
+                .dim
+                .is_some_and(|dim| strides[dim] == ELEMENT_BYTES)
+    };
+    let around: f64 = places
         .iter()
-        .filter(|place| !matches!(place.strides[shape.columns.dim], 0 | ELEMENT_BYTES))
-        .count();
+        .map(|place| match place.strides[shape.columns.dim] {
+            0 | ELEMENT_BYTES => 1.0,
+            _ if along_rows(&place.strides) => TURNED * lanes as f64,
+            _ => APART * lanes as f64,
+        })
+        .sum();
     let tile = |count: usize, columns: usize| {
         let vectors = columns.div_ceil(lanes) as f64;
         let rows = (count * shape.rows_each) as f64;
@@ -128,7 +145,7 @@ fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
             .max((rows + vectors) / 2.0)
             .max(instructions / 6.0)
             .max(4.0);
-        let stores = products * (places.len() as f64 + (apart * lanes) as f64 * 2.0);
+        let stores = products * around;
         step * summed as f64 + stores + FIXED
     };
     let extent = linear.dims[shape.columns.dim];
@@ -250,14 +267,23 @@ fn operand_size(linear: &Linear, operand: usize) -> usize {
 
 /// Whether offsets inside a tile fit the instructions, and its loops the counters.
 fn reachable(plan: &TilePlan) -> bool {
-    const FARTHEST: i64 = 1 << 25;
+    const FARTHEST: i64 = 1 << 30;
+    const MOST_WRITTEN_OUT: i64 = 16;
     const MOST_LOOPS: usize = 4;
-    let near = |dim: &Dim| {
-        plan.linear
-            .places
+    let dims = &plan.linear.dims;
+    let cut = plan.rows.dim.iter().map(|&dim| (dim, plan.rows.large));
+    let whole = plan.rows.whole.iter().map(|&dim| (dim, dims[dim]));
+    let columns = [(plan.columns.dim, plan.columns.width)];
+    let in_tile: Vec<(Dim, usize)> = cut.chain(whole).chain(columns).collect();
+    let near = |place: &LinearPlace| {
+        let across = in_tile
             .iter()
-            .all(|place| place.strides[*dim].abs() < FARTHEST)
+            .map(|&(dim, count)| place.strides[dim].abs() * count as i64);
+        let summed = plan
+            .reduce
+            .iter()
+            .map(|&dim| place.strides[dim].abs() * MOST_WRITTEN_OUT);
+        across.chain(summed).sum::<i64>() < FARTHEST
     };
-    let in_tile = plan.rows.dim.iter().chain(&plan.rows.whole);
-    in_tile.chain([&plan.columns.dim]).all(near) && plan.reduce.len() <= MOST_LOOPS
+    plan.linear.places.iter().all(near) && plan.reduce.len() <= MOST_LOOPS
 }

@@ -7,7 +7,6 @@
 
 mod choose;
 mod consider;
-mod display;
 mod linear;
 mod rewrite;
 

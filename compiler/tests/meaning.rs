@@ -1,0 +1,204 @@
+//! What programs mean: names, paths, axes, overrides, and the numbers that come out.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use nnc_compiler::eval::eval;
+use nnc_compiler::graph::{Model, Phase, SlotKind};
+use nnc_compiler::ops::{Precision, Tensor};
+use support::compile;
+
+/// A program around a net that reads four numbers; another one has a parameter in any case.
+fn program(items: &str, body: &str) -> String {
+    format!(
+        "{items}
+        net model(x: [4]) {{
+            {body}
+        }}
+        train {{
+            data      = linear(features: 4)
+            batch     = 2
+            epochs    = 1
+            optimizer = sgd(0.1)
+            minimize mean(model(x)) + mean(aside(x)) + 0 * y
+        }}
+        net aside(x: [4]) {{ x |> dense(1) }}"
+    )
+}
+
+fn model(text: &str, sets: &[(&str, &str)]) -> Model {
+    let (model, diagnostics, _) = compile("model.nn", text, sets);
+    let errors: Vec<&String> = diagnostics.iter().map(|d| &d.message).collect();
+    model.unwrap_or_else(|| panic!("{errors:#?}"))
+}
+
+/// The net's result for two samples, all parameters being 1, 2, 3, ...
+fn result(text: &str) -> Vec<f64> {
+    let model = model(text, &[]);
+    let step = &model.steps[&Phase::Predict];
+    let counted = |ty: &nnc_compiler::graph::Type| {
+        let elements = (0..ty.elements()).map(|i| (i + 1) as f64);
+        Tensor {
+            ty: ty.clone(),
+            elements: elements.collect(),
+        }
+    };
+    let inputs: Vec<Tensor> = step.inputs.iter().map(|input| counted(&input.ty)).collect();
+    let slots: Vec<Tensor> = model.slots.iter().map(|slot| counted(&slot.ty)).collect();
+    eval(step, &inputs, &slots, Precision::F64).outputs[0]
+        .1
+        .elements
+        .clone()
+}
+
+fn parameters(model: &Model) -> Vec<&str> {
+    let slots = model
+        .slots
+        .iter()
+        .filter(|slot| slot.kind == SlotKind::Param);
+    let paths = slots.map(|slot| slot.path.as_str());
+    paths.filter(|path| path.starts_with("model/")).collect()
+}
+
+#[test]
+fn an_instance_that_is_used_twice_shares_its_parameters() {
+    let text = program(
+        "",
+        "let enc = dense(4, bias: false)\n x |> enc |> tanh |> enc |> dense(4, bias: false)",
+    );
+    assert_eq!(
+        parameters(&model(&text, &[])),
+        ["model/enc/w", "model/dense_1/w"]
+    );
+}
+
+#[test]
+fn parts_are_numbered_within_their_owner() {
+    let block = "layer block(x: [n]) -> [n] { x |> dense(n, bias: false) |> relu |> dense(n, bias: false) }";
+    let text = program(block, "x |> repeat 2 { block() } |> dense(1, bias: false)");
+    assert_eq!(
+        parameters(&model(&text, &[])),
+        [
+            "model/block_1/dense_1/w",
+            "model/block_1/dense_2/w",
+            "model/block_2/dense_1/w",
+            "model/block_2/dense_2/w",
+            "model/dense_1/w",
+        ]
+    );
+}
+
+#[test]
+fn overrides_reach_what_is_derived() {
+    let text = program(
+        "const width = 8\nconst half = width / 2",
+        "x |> dense(half)",
+    );
+    let shape = |sets: &[(&str, &str)]| {
+        let model = model(&text, sets);
+        (
+            model.slots[0].ty.shape.clone(),
+            model.experiment.batch,
+            model.experiment.constants,
+        )
+    };
+    let constants = |width: &str, half: &str| {
+        vec![
+            ("half".to_owned(), half.to_owned()),
+            ("width".to_owned(), width.to_owned()),
+        ]
+    };
+    assert_eq!(shape(&[]), (vec![4, 4], 2, constants("8", "4")));
+    assert_eq!(
+        shape(&[("width", "20"), ("batch", "5")]),
+        (vec![4, 10], 5, constants("20", "10"))
+    );
+}
+
+#[test]
+fn a_lower_rank_meets_a_higher_one_by_name() {
+    // x is [1..4] and [5..8]; as rows of two, the scale 1, 2 goes down or across.
+    let scaled = |axis: &str| {
+        let layer =
+            format!("layer scaled(x: [h, w]) -> [h, w] {{ param by: [{axis}] = ones\n x * by }}");
+        result(&program(
+            &layer,
+            "x |> reshape([2, 2]) |> scaled |> flatten",
+        ))
+    };
+    assert_eq!(scaled("h"), [1.0, 2.0, 6.0, 8.0, 5.0, 6.0, 14.0, 16.0]);
+    assert_eq!(scaled("w"), [1.0, 4.0, 3.0, 8.0, 5.0, 12.0, 7.0, 16.0]);
+}
+
+#[test]
+fn axes_keep_their_names_through_calls() {
+    let text = |over: &str| {
+        program(
+            "",
+            &format!(
+                "let m: [a, b] = reshape(x, [2, 2])\n sum(exp(0 * softmax(m, over: a)) * m, over: {over})"
+            ),
+        )
+    };
+    // exp(0 * ...) is 1: what remains is the sum over one axis of [[1, 2], [3, 4]].
+    assert_eq!(result(&text("a"))[..2], [4.0, 6.0]);
+    assert_eq!(result(&text("b"))[..2], [3.0, 7.0]);
+}
+
+#[test]
+fn windows_cut_and_pads_fill() {
+    let sums = "let v: [n] = x\n v |> pad(over: n, before: 1, after: 1, value: 10.0) |> windows(over: n, size: 3, stride: 2)";
+    let text = program(
+        "",
+        &format!("let s: [i, k] = {{ {sums} }}\n sum(s, over: k)"),
+    );
+    // 10 1 2 | 2 3 4, and 10 5 6 | 6 7 8.
+    assert_eq!(result(&text), [13.0, 9.0, 21.0, 21.0]);
+}
+
+#[test]
+fn selections_take_single_elements() {
+    let body = "let v: [n] = x\n let m: [a, b] = reshape(x, [2, 2])\n v[n = 2] * m[a = 1, b = 0]";
+    assert_eq!(result(&program("", body)), [9.0, 49.0]);
+}
+
+#[test]
+fn products_are_said_by_axes() {
+    let body = "let m: [a, b] = reshape(x, [2, 2])\n flatten()(einsum(\"i j, k j -> k i\", m, m))";
+    // m m^T of [[1, 2], [3, 4]] and [[5, 6], [7, 8]].
+    assert_eq!(
+        result(&program("", body)),
+        [5.0, 11.0, 11.0, 25.0, 61.0, 83.0, 83.0, 113.0]
+    );
+}
+
+#[test]
+fn an_even_same_padding_keeps_the_size() {
+    let model = model(
+        "net model(image: [1, 28, 28]) -> [2, 14, 14] { image |> conv2d(2, kernel: 4, stride: 2, padding: \"same\") }
+        train {
+            data = mnist()
+            batch = 1
+            epochs = 1
+            optimizer = sgd(0.1)
+            minimize mean(model(image))
+            report accuracy(one_hot(label), label)
+        }",
+        &[],
+    );
+    assert_eq!(model.experiment.output, [2, 14, 14]);
+}
+
+/// A name of the library that the user's file defines means the user's there, and
+/// stays what it was within the library.
+#[test]
+fn hiding_a_name_changes_only_ones_own_text() {
+    let text = program("fn relu(x) { x * 100 }", "x |> relu");
+    assert_eq!(result(&text)[0], 100.0);
+    let within = program(
+        "fn exp(x) { 7 }\nfn max(x, over: axes = [..]) { 3 }",
+        "x |> log_softmax",
+    );
+    let proportions: f64 = result(&within)[..4].iter().map(|x| x.exp()).sum();
+    assert!((proportions - 1.0).abs() < 1e-12);
+}

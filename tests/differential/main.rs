@@ -1,0 +1,133 @@
+//! Compiled steps beside the oracle: every optimiser and every loss of the library, and
+//! random networks, on every instruction set that this machine has.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "../support/mod.rs"]
+mod support;
+mod beside;
+mod library;
+mod random_network;
+
+use beside::{Course, Expected, Programs, inputs};
+use nnc_compiler::differentiate::differentiate;
+use nnc_compiler::graph::Phase;
+use nnc_compiler::target::{Isa, Target};
+use std::time::{Duration, Instant};
+use support::load;
+
+/// The instruction sets of this machine; the others are named.
+fn isas() -> Vec<Isa> {
+    let host = Target::host().isa;
+    let (here, missing): (Vec<Isa>, Vec<Isa>) = Isa::ALL.into_iter().partition(|isa| *isa <= host);
+    for isa in missing {
+        eprintln!("skipped: this machine has no {isa}");
+    }
+    here
+}
+
+/// Whether programs for a batch make what the oracle makes, over some training steps.
+#[track_caller]
+fn follows_the_oracle(text: &str, batch: Option<usize>, steps: usize, seed: u64) {
+    let (_, model) = load("model.nn", text, batch);
+    let course = Course::of(&model, seed, steps);
+    for isa in isas() {
+        let faults = course.faults(&model, isa).join("\n");
+        assert!(
+            faults.is_empty(),
+            "seed {seed}, {isa}:\n{faults}\n\nin\n{text}"
+        );
+    }
+}
+
+#[test]
+fn every_optimizer_follows_the_oracle() {
+    library::assert_complete(library::OPTIMIZERS, "optimizers.nn");
+    for (optimizer, seed) in library::OPTIMIZERS.iter().zip(1..) {
+        follows_the_oracle(&library::with_optimizer(optimizer), None, 3, seed);
+    }
+}
+
+#[test]
+fn every_loss_follows_the_oracle() {
+    let losses: Vec<&str> = library::LOSSES.iter().map(|(_, loss)| *loss).collect();
+    library::assert_complete(&losses, "losses.nn");
+    for ((data, loss), seed) in library::LOSSES.iter().zip(1..) {
+        follows_the_oracle(&library::with_loss(data, loss), None, 3, seed);
+    }
+}
+
+#[test]
+fn every_initializer_follows_the_oracle() {
+    library::assert_complete(library::INITIALIZERS, "initializers.nn");
+    for (initializer, seed) in library::INITIALIZERS.iter().zip(1..) {
+        follows_the_oracle(&library::with_initializer(initializer), None, 3, seed);
+    }
+}
+
+/// Packed panels, blocks of several levels, long sums: what small networks do not reach.
+#[test]
+fn real_models_follow_the_oracle() {
+    follows_the_oracle(include_str!("../../models/mnist_mlp.nn"), Some(5), 1, 1);
+    follows_the_oracle(
+        include_str!("../../models/mnist_keras_cnn.nn"),
+        Some(3),
+        1,
+        2,
+    );
+    follows_the_oracle(include_str!("../../models/cifar_cnn.nn"), Some(1), 1, 3);
+}
+
+/// The oracle would take minutes for this one. Plain descent, because what makes steps of
+/// equal length for great and small gradients magnifies the rounding of small ones.
+#[test]
+fn instruction_sets_agree_on_a_large_network() {
+    let text = include_str!("../../models/mnist_cnn.nn").replace("adam(lr)", "sgd(lr)");
+    for batch in [64, 37] {
+        let (_, model) = load("mnist_cnn.nn", &text, Some(batch));
+        let roundings = beside::roundings(&differentiate(&model.steps[&Phase::Train]));
+        let made = isas().into_iter().map(|isa| {
+            let mut programs = Programs::new(&model, isa);
+            programs.run(
+                Phase::Init,
+                &inputs(&model, Phase::Init, 1, 0),
+                &beside::zeros(&model),
+            );
+            // The machine keeps what the initialisers have made.
+            (
+                isa,
+                programs.run(Phase::Train, &inputs(&model, Phase::Train, 1, 1), &[]),
+            )
+        });
+        let made: Vec<(Isa, Vec<Vec<f32>>)> = made.collect();
+        for (isa, found) in &made[1..] {
+            for (number, (portable, found)) in made[0].1.iter().zip(found).enumerate() {
+                let expected = Expected {
+                    name: format!("tensor {number}"),
+                    exact: portable.iter().map(|&x| f64::from(x)).collect(),
+                    noise: 0.0,
+                    roundings,
+                };
+                let fault = expected.fault(found);
+                assert!(fault.is_none(), "batch {batch}, {isa}: {}", fault.unwrap());
+            }
+        }
+    }
+}
+
+/// So many, or as many as fit into the time on a machine that has other things to do.
+const NETWORKS: u64 = 100;
+const TIME: Duration = Duration::from_secs(120);
+/// Tried however long they take.
+const LEAST: u64 = 30;
+
+#[test]
+fn random_networks_follow_the_oracle() {
+    let clock = Instant::now();
+    for seed in 0..NETWORKS {
+        if seed >= LEAST && clock.elapsed() > TIME {
+            eprintln!("time is up after {seed} of {NETWORKS} networks");
+            break;
+        }
+        follows_the_oracle(&random_network::random_network(seed), None, 3, seed);
+    }
+}
