@@ -1,6 +1,8 @@
 //! Rules about the tree itself: who may know whom, where Cranelift may be named, how
 //! long a file may be, and that every fault has its test.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +43,13 @@ fn sources() -> Vec<(String, String)> {
 
 /// Lines of code, without those that only document or test.
 fn code_lines(text: &str) -> usize {
-    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).count()
+    let code = text
+        .split("\n#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or(text);
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .count()
 }
 
 #[test]
@@ -53,14 +60,23 @@ fn files_are_rooms() {
         .filter(|&(_, lines)| lines > MOST_LINES)
         .map(|(name, lines)| format!("{name}: {lines}"))
         .collect();
-    assert!(long.is_empty(), "longer than {MOST_LINES} lines of code: {long:#?}");
+    assert!(
+        long.is_empty(),
+        "longer than {MOST_LINES} lines of code: {long:#?}"
+    );
 }
 
 #[test]
 fn crates_know_only_whom_they_may() {
     for (crate_name, forbidden) in [
-        ("grammar", ["nnc-compiler", "nnc-runtime", "cranelift"].as_slice()),
-        ("runtime", ["nnc-compiler", "nnc-grammar", "cranelift"].as_slice()),
+        (
+            "grammar",
+            ["nnc-compiler", "nnc-runtime", "cranelift"].as_slice(),
+        ),
+        (
+            "runtime",
+            ["nnc-compiler", "nnc-grammar", "cranelift"].as_slice(),
+        ),
     ] {
         let manifest = fs::read_to_string(root().join(crate_name).join("Cargo.toml")).unwrap();
         for name in forbidden {
@@ -73,23 +89,35 @@ fn crates_know_only_whom_they_may() {
 fn only_emit_and_link_name_cranelift() {
     for (name, text) in sources() {
         let may = name.starts_with("compiler/src/emit") || name.starts_with("compiler/src/link");
-        let names = text.lines().any(|line| line.contains("cranelift_") && !line.trim_start().starts_with("//"));
-        assert!(may || !names || name == "tests/tidy.rs", "{name} names Cranelift");
+        let names = text
+            .lines()
+            .any(|line| line.contains("cranelift_") && !line.trim_start().starts_with("//"));
+        assert!(
+            may || !names || name == "tests/tidy.rs",
+            "{name} names Cranelift"
+        );
     }
 }
 
 #[test]
 fn only_the_parser_names_pest() {
     for (name, text) in sources() {
-        let names = text.lines().any(|line| line.contains("pest::") || line.contains("pest_derive"));
-        assert!(!names || name.starts_with("grammar/src/parse") || name == "tests/tidy.rs", "{name} names pest");
+        let names = text
+            .lines()
+            .any(|line| line.contains("pest::") || line.contains("pest_derive"));
+        assert!(
+            !names || name.starts_with("grammar/src/parse") || name == "tests/tidy.rs",
+            "{name} names pest"
+        );
     }
 }
 
 #[test]
 fn the_grammar_names_no_library_item() {
     let grammar = fs::read_to_string(root().join("grammar/nn.pest")).unwrap();
-    for item in ["dense", "conv", "relu", "adam", "mnist", "entropy", "softmax"] {
+    for item in [
+        "dense", "conv", "relu", "adam", "mnist", "entropy", "softmax",
+    ] {
         assert!(!grammar.contains(item), "the grammar names `{item}`");
     }
 }
@@ -102,8 +130,13 @@ fn every_error_code_has_a_test() {
         .collect();
     for code in nnc_grammar::Code::ALL {
         let name = code.name();
-        let has = cases.iter().any(|case| case == name || case.starts_with(&format!("{name}-")));
-        assert!(has, "no tests/errors/{name}.nn nor tests/errors/{name}-*.nn");
+        let has = cases
+            .iter()
+            .any(|case| case == name || case.starts_with(&format!("{name}-")));
+        assert!(
+            has,
+            "no tests/errors/{name}.nn nor tests/errors/{name}-*.nn"
+        );
     }
 }
 
@@ -111,12 +144,23 @@ fn every_error_code_has_a_test() {
 fn the_readme_names_only_what_exists() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for word in readme.split(|c: char| c.is_whitespace() || "`()[]<>\"',".contains(c)) {
-        let looks_like_path = ["models/", "docs/", "compiler/", "runtime/", "grammar/", "benches/", "tests/"]
-            .iter()
-            .any(|folder| word.starts_with(folder) && word.len() > folder.len());
+        let looks_like_path = [
+            "models/",
+            "docs/",
+            "compiler/",
+            "runtime/",
+            "grammar/",
+            "benches/",
+            "tests/",
+        ]
+        .iter()
+        .any(|folder| word.starts_with(folder) && word.len() > folder.len());
         if looks_like_path && !word.contains('*') && !word.contains("NAME") {
             let path = word.trim_end_matches(['.', ':', ';']);
-            assert!(root().join(path).exists(), "README.md names {path}, which does not exist");
+            assert!(
+                root().join(path).exists(),
+                "README.md names {path}, which does not exist"
+            );
         }
     }
 }

@@ -98,7 +98,7 @@ fn networks_learn_synthetic_digits() {
 #[test]
 fn real_digits_are_learnt() {
     if std::env::var_os("NNC_DATA").is_none() {
-        eprintln!("skipped: NNC_DATA names no folder of data");
+        eprintln!("skipped: set NNC_DATA to the folder of the data sets");
         return;
     }
     let model = Compiled::new(MLP, Target::host());

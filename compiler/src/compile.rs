@@ -84,8 +84,13 @@ impl fmt::Display for Product<'_> {
             Product::Differentiated(step) | Product::Simplified(step) => write!(f, "{step}"),
             Product::Fused(kernels) => write!(f, "{kernels}"),
             Product::Scheduled(schedule) => write!(f, "{schedule}"),
-            Product::Emitted(emitted) => emitted.units.iter().try_for_each(|unit| writeln!(f, "{}", clif(unit))),
-            Product::Code(units) => units.iter().try_for_each(|unit| writeln!(f, "{}", asm(unit))),
+            Product::Emitted(emitted) => emitted
+                .units
+                .iter()
+                .try_for_each(|unit| writeln!(f, "{}", clif(unit))),
+            Product::Code(units) => units
+                .iter()
+                .try_for_each(|unit| writeln!(f, "{}", asm(unit))),
             Product::Linked => Ok(()),
         }
     }

@@ -4,7 +4,7 @@
 use crate::graph::{DType, Type};
 use crate::graph::{Graph, GraphBuilder, Node, NodeId, Op, Step};
 use crate::ops::{self, Chain};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The step with gradients in the place of requests for them.
 ///
@@ -15,6 +15,7 @@ pub fn differentiate(step: &Step) -> Step {
         old: &step.graph,
         g: GraphBuilder::new(),
         new: Vec::with_capacity(step.graph.nodes.len()),
+        swept: BTreeSet::new(),
         gradients: BTreeMap::new(),
     };
     for (id, node) in step.graph.iter() {
@@ -46,6 +47,8 @@ struct Sweeps<'a> {
     g: GraphBuilder,
     /// The new node of each old one so far.
     new: Vec<NodeId>,
+    /// The losses (old nodes) whose sweep is made, also if it found nothing.
+    swept: BTreeSet<NodeId>,
     /// What the sweeps found, by loss and operand (new nodes).
     gradients: BTreeMap<(NodeId, NodeId), NodeId>,
 }
@@ -61,7 +64,7 @@ impl Sweeps<'_> {
             crate::bug::bug!("differentiate", "{id} has {:?}", node.inputs);
         };
         let (loss, wrt) = (self.new[old_loss.index()], self.new[old_wrt.index()]);
-        if !self.gradients.contains_key(&(loss, wrt)) {
+        if self.swept.insert(old_loss) {
             // All that this loss will ever be asked by; what comes after it cannot be among its operands.
             let asked = self
                 .old

@@ -16,10 +16,19 @@ const REFERENCE: &str = include_str!("../../docs/language.md");
 const USES: &[(&str, &str)] = &[
     ("layer twice", "image |> flatten |> twice(32) |> dense(10)"),
     ("layer linear", "image |> centered |> flatten |> linear(10)"),
-    ("fn self_similarity", "image |> reshape([28, 28]) |> self_similarity |> flatten |> dense(10)"),
-    ("layer channel_scale", "image |> channel_scale |> flatten |> dense(10)"),
+    (
+        "fn self_similarity",
+        "image |> reshape([28, 28]) |> self_similarity |> flatten |> dense(10)",
+    ),
+    (
+        "layer channel_scale",
+        "image |> channel_scale |> flatten |> dense(10)",
+    ),
     ("layer center(", "image |> center |> flatten |> dense(10)"),
-    ("layer running_center", "image |> flatten |> running_center |> dense(10)"),
+    (
+        "layer running_center",
+        "image |> flatten |> running_center |> dense(10)",
+    ),
     ("layer mine", "image |> flatten |> mine(10)"),
 ];
 
@@ -27,7 +36,11 @@ const USES: &[(&str, &str)] = &[
 fn examples_elaborate() {
     for rest in REFERENCE.split("```nn\n").skip(1) {
         let example = rest.split("```").next().unwrap();
-        let text = if example.contains("train {") { example.to_owned() } else { used(example) };
+        let text = if example.contains("train {") {
+            example.to_owned()
+        } else {
+            used(example)
+        };
         elaborates(&text);
     }
 }
@@ -62,16 +75,29 @@ fn library_items_exist() {
         })
         .collect();
     let (_, rest) = REFERENCE.split_once("## The library").unwrap();
-    let table = rest.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ["));
-    let names: Vec<&str> = table.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
-    assert!(names.len() > 50, "the table of the library is not where it was");
+    let table = rest
+        .split("\n## ")
+        .next()
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("| ["));
+    let names: Vec<&str> = table
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(
+        names.len() > 50,
+        "the table of the library is not where it was"
+    );
     for name in names {
         assert!(items.contains(&name), "the library has no `{name}`");
     }
 }
 
 fn used(example: &str) -> String {
-    let (_, body) = USES.iter().find(|(definition, _)| example.contains(definition)).unwrap();
+    let (_, body) = USES
+        .iter()
+        .find(|(definition, _)| example.contains(definition))
+        .unwrap();
     format!("{example}\n{}", program(body))
 }
 
@@ -85,7 +111,14 @@ fn program(body: &str) -> String {
 
 fn elaborates(text: &str) {
     let (model, diagnostics, sources) = compile("docs/language.md", text, &[]);
-    let messages: Vec<String> = diagnostics.iter().map(|d| terminal(d, &sources, Color::Never)).collect();
-    assert!(messages.is_empty(), "{}\n\nin\n{text}", messages.join("\n\n"));
+    let messages: Vec<String> = diagnostics
+        .iter()
+        .map(|d| terminal(d, &sources, Color::Never))
+        .collect();
+    assert!(
+        messages.is_empty(),
+        "{}\n\nin\n{text}",
+        messages.join("\n\n")
+    );
     assert!(model.is_some());
 }

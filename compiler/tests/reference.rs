@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[test]
 fn library_agrees_with_pytorch() {
     let Some(recordings) = std::env::var_os("NNC_REFERENCE").map(PathBuf::from) else {
-        eprintln!("skipped: NNC_REFERENCE names no folder of reference runs");
+        eprintln!("skipped: set NNC_REFERENCE to the folder of recorded runs");
         return;
     };
     let programs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference"));

@@ -40,7 +40,7 @@ mod x86_64 {
         let mut control: Control = 0;
         // SAFETY: stores MXCSR, which every x86-64 has, to a place of its size.
         unsafe {
-            asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags))
+            asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
         };
         control
     }
@@ -49,7 +49,7 @@ mod x86_64 {
         // SAFETY: the value is one read from MXCSR, with defined bits added; no Rust
         // arithmetic runs until it is put back (see `FlushToZero`).
         unsafe {
-            asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags))
+            asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags));
         };
     }
 }

@@ -1,6 +1,10 @@
 //! Regions of memory: zeroed, aligned for any vector, refused before allocation
 //! when the machine could not hold them.
 
+mod available;
+
+pub use available::available_memory;
+
 use crate::error::{Error, Result};
 use std::alloc::{self, Layout};
 use std::ptr::NonNull;
@@ -155,31 +159,6 @@ unsafe impl Element for i32 {}
 // SAFETY: a plain number.
 unsafe impl Element for u8 {}
 
-/// Bytes that this process could still use: what the system calls available, or
-/// less where a control group limits it; `u64::MAX` where neither can be learnt.
-pub fn available_memory() -> u64 {
-    let system = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| parse_meminfo(&text));
-    let group = control_group_room();
-    system.into_iter().chain(group).min().unwrap_or(u64::MAX)
-}
-
-fn parse_meminfo(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
-/// What the limit of the control group (version 2) leaves, if there is one.
-fn control_group_room() -> Option<u64> {
-    let read = |name: &str| -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
-        text.trim().parse().ok()
-    };
-    Some(read("memory.max")?.saturating_sub(read("memory.current")?))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -224,13 +203,5 @@ mod tests {
         );
         assert!(Region::zeroed(usize::MAX, "everything").is_err());
         assert!(Region::zeroed_within(usize::MAX, "everything", u64::MAX).is_err());
-    }
-
-    #[test]
-    fn meminfo_is_understood() {
-        let text = "MemTotal: 100 kB\nMemAvailable:   24117248 kB\n";
-        assert_eq!(parse_meminfo(text), Some(24_117_248 * 1024));
-        assert_eq!(parse_meminfo("MemTotal: 100 kB\n"), None);
-        assert_eq!(parse_meminfo("MemAvailable: x kB\n"), None);
     }
 }

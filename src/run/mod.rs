@@ -10,6 +10,7 @@ use crate::model::{Compiler, Loaded, Memory, calls};
 use crate::report::{DownloadBar, Form, Progress, Report, bytes, count, duration, measure, plural};
 use directory::RunDirectory;
 use nnc_compiler::target::Isa;
+use nnc_runtime::Error;
 use nnc_runtime::checkpoint;
 use nnc_runtime::data::{self, Dataset, Provenance, Request};
 use nnc_runtime::train::{self, CHECKPOINT, Ending, Phase, Plan, Programs, Start, WEIGHTS};
@@ -43,7 +44,10 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     };
     announce(&loaded, &code, &plan, &data, &said)?;
     let mut record = Record::new(&loaded, &compiler, &plan, &data);
-    directory.write(&record)?;
+    // A resume may yet be refused; the record of the run it does not fit stays as it is.
+    if !args.resume {
+        directory.write(&record)?;
+    }
 
     let clock = Instant::now();
     let form = if args.json { Form::Json } else { Form::News };
@@ -55,8 +59,12 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     );
     let outcome = train::train(&compiler, &data, &plan, &mut progress);
     let told = progress.finish();
-    record.end(Status::of(&outcome), &outcome, clock.elapsed());
-    directory.write(&record)?;
+    let refused =
+        args.resume && matches!(&outcome, Err(error) if !matches!(error, Error::Diverged { .. }));
+    if !refused {
+        record.end(Status::of(&outcome), &outcome, clock.elapsed());
+        directory.write(&record)?;
+    }
     summarize(args, &directory, &data, &outcome?, clock.elapsed(), &said)?;
     told
 }

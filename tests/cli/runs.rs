@@ -117,6 +117,17 @@ fn a_resumed_run_is_the_run_without_a_break() {
 }
 
 #[test]
+fn a_refused_resume_leaves_the_run_as_it_was() {
+    let place = Place::new();
+    place.nnc("run digits.nn --out run --steps 3").exits(0);
+    let record = fs::read(place.path("run/run.json")).unwrap();
+    place
+        .nnc("run digits.nn --out run --resume --seed 5")
+        .exits(2);
+    assert!(record == fs::read(place.path("run/run.json")).unwrap());
+}
+
+#[test]
 fn results_do_not_depend_on_threads() {
     let place = Place::new();
     for threads in [1, 2, 3] {

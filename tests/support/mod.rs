@@ -2,7 +2,11 @@
 //! `samples(shape: [1, 4, 4], classes: 3)`, with the fields `x` and `y`, holds no data.
 
 #[path = "../../src/model/catalogue.rs"]
-#[allow(dead_code, reason = "not everybody reads data")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "of a larger program, whose tests run there"
+)]
 pub mod catalogue;
 
 use catalogue::Catalogue;

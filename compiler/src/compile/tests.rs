@@ -3,10 +3,11 @@
 
 use super::*;
 use crate::eval::eval;
-use crate::graph::{Input, InputId, InputKind, Op, Slot, SlotId, SlotKind};
+use crate::graph::{DType, Input, InputId, InputKind, NodeId, Op, Slot, SlotId, SlotKind, Type};
 use crate::ops::{Precision, Tensor};
 use crate::target::Isa;
-use crate::testing::random_step;
+use crate::testing::nets::{Bench, pool};
+use crate::testing::{Numbers, random_step};
 use nnc_runtime::Machine as Runner;
 use nnc_runtime::program::InputKind as RunnerInput;
 use std::sync::Arc;
@@ -62,32 +63,74 @@ fn run(step: &Step, inputs: &[Tensor], target: &Target) -> Vec<(String, Vec<f64>
         .collect()
 }
 
+/// Whether compiled code makes of a step what the oracle does.
+fn check(what: &str, step: &Step, inputs: &[Tensor], isa: Isa) {
+    let mut inputs = inputs.to_vec();
+    for input in &mut inputs {
+        let dtype = input.ty.dtype;
+        let elements = input.elements.iter_mut();
+        elements.for_each(|x| *x = Precision::F32.round(*x, dtype));
+    }
+    let reference = differentiate(step);
+    let exact = eval(&reference, &inputs, &[], Precision::F64);
+    let rounded = eval(&reference, &inputs, &[], Precision::F32);
+    let found = run(step, &inputs, &Target::host_with(isa));
+    let oracles = exact.outputs.iter().zip(&rounded.outputs);
+    for ((name, found), ((_, exact), (_, rounded))) in found.iter().zip(oracles) {
+        assert_eq!(found.len(), exact.elements.len());
+        for (i, found) in found.iter().enumerate() {
+            let (exact, rounded) = (exact.elements[i], rounded.elements[i]);
+            let tolerance = 1e-4 * (1.0 + exact.abs()) + 30.0 * (exact - rounded).abs();
+            assert!(
+                (found - exact).abs() <= tolerance,
+                "{what}, {isa:?}: {name} at {i} is {found}, not {exact}\n{}",
+                simplify(&reference)
+            );
+        }
+    }
+}
+
 #[test]
 fn compiled_random_graphs_equal_the_oracle() {
     for seed in 0..150 {
         let isa = [Isa::Portable, Isa::Avx2, Isa::Avx512][seed as usize % 3];
-        let (step, mut inputs) = random_step(seed, 3 + seed as usize % 20);
-        for input in &mut inputs {
-            let dtype = input.ty.dtype;
-            let elements = input.elements.iter_mut();
-            elements.for_each(|x| *x = Precision::F32.round(*x, dtype));
-        }
-        let reference = differentiate(&step);
-        let exact = eval(&reference, &inputs, &[], Precision::F64);
-        let rounded = eval(&reference, &inputs, &[], Precision::F32);
-        let found = run(&step, &inputs, &Target::host_with(isa));
-        let oracles = exact.outputs.iter().zip(&rounded.outputs);
-        for ((name, found), ((_, exact), (_, rounded))) in found.iter().zip(oracles) {
-            assert_eq!(found.len(), exact.elements.len());
-            for (i, found) in found.iter().enumerate() {
-                let (exact, rounded) = (exact.elements[i], rounded.elements[i]);
-                let tolerance = 1e-4 * (1.0 + exact.abs()) + 30.0 * (exact - rounded).abs();
-                assert!(
-                    (found - exact).abs() <= tolerance,
-                    "seed {seed}, {isa:?}: {name} at {i} is {found}, not {exact}\n{}",
-                    simplify(&reference)
-                );
+        let (step, inputs) = random_step(seed, 3 + seed as usize % 20);
+        check(&format!("seed {seed}"), &step, &inputs, isa);
+    }
+}
+
+/// More tensors of one shape than a kernel can have reductions: the norm of many equal
+/// layers, and the sum of as many pooled images.
+#[test]
+fn many_equal_reductions_equal_the_oracle() {
+    const MANY: usize = 70;
+    let mut numbers = Numbers(1);
+    for shape in [vec![4, 6], vec![2, 3, 4, 4]] {
+        let mut b = Bench::new();
+        let tensors: Vec<NodeId> = (0..MANY)
+            .map(|_| b.input(Type::f32(shape.clone())))
+            .collect();
+        b.input(Type {
+            dtype: DType::I32,
+            shape: Vec::new(),
+        });
+        let parts = tensors.iter().map(|&x| match shape.len() {
+            2 => {
+                let square = b.g.mul(x, x);
+                b.g.sum(square, &[0, 1])
             }
+            _ => pool(&mut b.g, x),
+        });
+        let parts: Vec<NodeId> = parts.collect();
+        let total = parts.iter().copied().reduce(|sum, part| b.g.add(sum, part));
+        let norm = b.g.sqrt(total.unwrap());
+        b.output(norm);
+        for &part in &parts {
+            let share = b.g.div(part, norm);
+            b.output(share);
         }
+        let mut inputs: Vec<Tensor> = (0..MANY).map(|_| numbers.f32(&shape, 0.5, 1.5)).collect();
+        inputs.push(numbers.typed(DType::I32, &[]));
+        check("many reductions", &b.step(), &inputs, Target::host().isa);
     }
 }

@@ -69,6 +69,21 @@ fn what_a_loss_does_not_know_gets_zeros() {
     assert_eq!(values[3].elements, [0.0; 3]);
 }
 
+/// Each gets its zeros and nothing else.
+#[test]
+fn what_a_loss_does_not_know_costs_no_sweep() {
+    let nodes = |unrelated: usize| {
+        let (step, _) = outputs(1 + unrelated, |g, x| {
+            let slopes = g.exp(x[0]);
+            let loss = total(g, slopes);
+            x.iter().map(|&x| g.grad(loss, x)).collect()
+        });
+        step.graph.nodes.len() - unrelated
+    };
+    assert_eq!(nodes(1), nodes(0) + 1);
+    assert_eq!(nodes(20), nodes(0) + 20);
+}
+
 #[test]
 fn a_stopped_gradient_counts_as_a_constant() {
     let (_, values) = outputs(1, |g, x| {

@@ -7,8 +7,8 @@ use super::values::{Axis, Element, Eval, Given, Home, Reported, Tensor, Value, s
 use crate::graph::{DType, NodeId, Type};
 use nnc_grammar::{Code, Diagnostic, Span};
 
-/// No tensor may have more elements than this.
-const MOST_ELEMENTS: u64 = 1 << 40;
+/// No tensor may have more elements than this: indices are 32-bit in compiled code.
+const MOST_ELEMENTS: u128 = i32::MAX as u128;
 
 /// No graph may have more nodes than this.
 const MOST_NODES: usize = 1 << 20;
@@ -86,15 +86,16 @@ impl<'a> Interpreter<'a> {
             .iter()
             .try_fold(1u128, |product, &size| product.checked_mul(size as u128));
         match elements {
-            Some(elements) if elements <= u128::from(MOST_ELEMENTS) => Ok(()),
+            Some(elements) if elements <= MOST_ELEMENTS => Ok(()),
             _ => {
                 let bytes = elements.map_or_else(
                     || "more bytes than can be counted".to_owned(),
                     |elements| bytes_text(elements.saturating_mul(4)),
                 );
                 let message = format!("a tensor of {} would need {bytes}", shape_text(sizes));
+                let limit = format!("no tensor may have more than {MOST_ELEMENTS} elements");
                 let fault = Diagnostic::error(Code::TooLarge, span, message);
-                Err(self.fault(fault.here("made here")))
+                Err(self.fault(fault.here("made here").note(limit)))
             }
         }
     }

@@ -156,14 +156,7 @@ pub fn select(
 
 /// What a reduction starts from.
 pub fn identity(b: &mut FunctionBuilder, combine: Combine, kind: Kind, lanes: Lanes) -> ir::Value {
-    let bits = match (combine, kind) {
-        (Combine::Sum, _) => 0,
-        (Combine::Max, Kind::F32) => f32::NEG_INFINITY.to_bits(),
-        (Combine::Min, Kind::F32) => f32::INFINITY.to_bits(),
-        (Combine::Max, _) => i32::MIN.cast_unsigned(),
-        (Combine::Min, _) => i32::MAX.cast_unsigned(),
-    };
-    constant(b, kind, lanes, bits)
+    constant(b, kind, lanes, combine.neutral(kind.dtype()))
 }
 
 /// One more element into a reduction.

@@ -6,6 +6,7 @@
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 
+use crate::bug::bug;
 use crate::index::Dim;
 use crate::schedule::tiles::{A, B, PlaceId, TilePlan};
 
@@ -92,4 +93,9 @@ impl<'a> Tile<'a> {
             })
             .collect()
     }
+}
+
+/// An offset inside a tile as instructions take it; plans that reach farther are refused.
+pub(super) fn near(offset: i64) -> i32 {
+    i32::try_from(offset).unwrap_or_else(|_| bug!("emit", "a tile that spans {offset} bytes"))
 }

@@ -6,7 +6,7 @@ use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::scalar::{self, Lanes, clif_type};
-use super::tile::{FRAME_ENTRY, Summed, Tile, tile_signature};
+use super::tile::{FRAME_ENTRY, Summed, Tile, near, tile_signature};
 use crate::nest::BinaryOp;
 use crate::schedule::loops::Kind;
 use crate::schedule::tiles::{A, B, ELEMENT_BYTES, Element, Multiply, PlaceId, Value, ValueId};
@@ -321,11 +321,11 @@ impl Emitter<'_> {
 
     fn load(&mut self, kind: Kind, lanes: Lanes, pointer: ir::Value, offset: i64) -> ir::Value {
         let ty = clif_type(kind, lanes);
-        self.b.ins().load(ty, UNALIGNED, pointer, offset as i32)
+        self.b.ins().load(ty, UNALIGNED, pointer, near(offset))
     }
 
     fn store(&mut self, value: ir::Value, pointer: ir::Value, offset: i64) {
-        self.b.ins().store(UNALIGNED, value, pointer, offset as i32);
+        self.b.ins().store(UNALIGNED, value, pointer, near(offset));
     }
 }
 

@@ -5,7 +5,7 @@ use iced_x86::Register;
 use iced_x86::code_asm::registers::{gpr32, gpr64};
 use iced_x86::code_asm::{dword_ptr, qword_ptr};
 
-use super::tile::{FRAME_ENTRY, Tile};
+use super::tile::{FRAME_ENTRY, Tile, near};
 use super::wide_asm::{At, Vector, WideAsm, must};
 use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
 use super::wide_registers::{Action, Program, Registers, stack_at};
@@ -187,7 +187,7 @@ impl Emitter<'_> {
             stride => {
                 // Lane by lane through the stack.
                 for lane in 0..self.lanes as i64 {
-                    let element = gpr64::r10 + (from.offset + lane * stride) as i32;
+                    let element = gpr64::r10 + near(from.offset + lane * stride);
                     must(self.asm.code.mov(gpr32::r11d, dword_ptr(element)));
                     let slot = gpr64::rsp + self.spare().offset as i32 + lane as i32 * 4;
                     must(self.asm.code.mov(dword_ptr(slot), gpr32::r11d));
@@ -218,7 +218,7 @@ impl Emitter<'_> {
                 for lane in 0..self.lanes as i64 {
                     let slot = gpr64::rsp + spare.offset as i32 + lane as i32 * 4;
                     must(self.asm.code.mov(gpr32::r11d, dword_ptr(slot)));
-                    let element = gpr64::r10 + (to.offset + lane * stride) as i32;
+                    let element = gpr64::r10 + near(to.offset + lane * stride);
                     must(self.asm.code.mov(dword_ptr(element), gpr32::r11d));
                 }
             }

@@ -29,11 +29,11 @@ pub(super) fn store_turned(asm: &mut WideAsm, tile: &Tile<'_>, place: PlaceId, s
         let rows = lanes.min(tile.rows() - first_row);
         asm.set_tail(rows);
         for first_column in (0..tile.columns).step_by(4) {
-            for within in 0..4 {
+            for (within, &block) in BLOCK.iter().enumerate() {
                 for part in 0..lanes / 4 {
                     let row = (first_row + 4 * part + within) as i64;
                     let offset = row * row_bytes + first_column as i64 * ELEMENT_BYTES;
-                    asm.load_part(BLOCK[within], part, stack.plus(offset));
+                    asm.load_part(block, part, stack.plus(offset));
                 }
             }
             turn(asm);

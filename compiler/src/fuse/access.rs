@@ -55,7 +55,7 @@ fn obstacle(digit: &IndexExpr, extents: &[usize], size: usize) -> Obstacle {
         let extent = extents[dim];
         if c > 0 && size as i64 % c == 0 {
             let by = size / c as usize;
-            if by < extent && by > 1 && extent % by == 0 {
+            if by < extent && by > 1 && extent.is_multiple_of(by) {
                 return Obstacle::Split { dim, by };
             }
         }

@@ -3,7 +3,9 @@
 
 use super::{cost, name};
 use crate::index::{Dim, IndexExpr};
-use crate::nest::{Buffer, BufferId, Kernel, Role, Scalar, ScalarId, ScalarPool, Stage};
+use crate::nest::{
+    Buffer, BufferId, Kernel, MOST_DIMS, MOST_REDUCTIONS, Role, Scalar, ScalarId, ScalarPool, Stage,
+};
 
 /// Fewer kernels that compute the same. They are given, and come back, in an order to run them in.
 pub fn merge(kernels: Vec<Kernel>, buffers: &[Buffer]) -> Vec<Kernel> {
@@ -49,13 +51,19 @@ fn shares_write(a: &Kernel, b: &Kernel) -> bool {
 
 fn gains(a: &Kernel, b: &Kernel) -> bool {
     let same_points = a.dims[..a.outer] == b.dims[..b.outer];
-    if !same_points || a.is_product() || b.is_product() {
+    if !same_points || a.is_product() || b.is_product() || !has_room(a, b) {
         return false;
     }
     let points = |kernel: &Kernel| kernel.dims.iter().product::<usize>();
     let small = points(a) <= cost::SMALL_KERNEL && points(b) <= cost::SMALL_KERNEL;
     let same_rows = a.dims == b.dims;
     (small && same_rows) || shares_read(a, b)
+}
+
+/// Whether one kernel may do all that both do.
+fn has_room(a: &Kernel, b: &Kernel) -> bool {
+    a.dims.len() + b.dims.len() - b.outer <= MOST_DIMS
+        && a.reductions() + b.reductions() <= MOST_REDUCTIONS
 }
 
 /// Whether both read some large tensor, and at the same places.

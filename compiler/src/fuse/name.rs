@@ -1,7 +1,7 @@
 //! Names of kernels: what they do, in a few words.
 
 use crate::graph::{Graph, NodeId, Op};
-use crate::nest::{BufferId, Kernels, Role};
+use crate::nest::{BufferId, Kernel, Kernels, Role};
 use crate::ops;
 
 /// More words than that tell nothing.
@@ -70,7 +70,7 @@ pub fn number(mut kernels: Kernels) -> Kernels {
         kernel.name = format!("k{number:0digits$}_{}", kernel.name);
     }
     let mut order: Vec<BufferId> = Vec::new();
-    let used = kernels.kernels.iter().flat_map(|kernel| kernel.arguments());
+    let used = kernels.kernels.iter().flat_map(Kernel::arguments);
     for buffer in used.chain(kernels.outputs.iter().map(|&(_, buffer)| buffer)) {
         if !order.contains(&buffer) {
             order.push(buffer);

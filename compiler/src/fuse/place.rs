@@ -14,6 +14,7 @@ use super::cost;
 use super::needs::{Needs, is_product, is_seed};
 use crate::graph::{Graph, Node, NodeId, Op, View, row_major};
 use crate::index::IndexExpr;
+use crate::nest::MOST_REDUCTIONS;
 use std::collections::BTreeSet;
 
 /// A kernel to be.
@@ -63,12 +64,31 @@ impl Cluster {
         split.collect()
     }
 
+    /// How many stages its reductions take.
+    pub fn reductions(&self, graph: &Graph) -> usize {
+        let seeds = self.seeds.iter().map(|&seed| graph.node(seed));
+        seeds.map(stages).sum()
+    }
+
+    /// Whether one more reduction may join.
+    fn has_room(&self, graph: &Graph, seed: &Node) -> bool {
+        self.reductions(graph) + stages(seed) <= MOST_REDUCTIONS
+    }
+
     /// Whether tensors of a shape can be indexed along with all others at home here:
     /// whether all their axes are made of the same, finer ones.
     fn fits(&self, shape: &[usize]) -> bool {
         let all: BTreeSet<usize> = self.cuts.iter().copied().chain(cuts(shape)).collect();
         let all: Vec<usize> = all.into_iter().collect();
         all.windows(2).all(|pair| pair[1] % pair[0] == 0)
+    }
+}
+
+/// How many stages a reduction takes: one that looks for the greatest finds it first.
+fn stages(seed: &Node) -> usize {
+    match seed.op {
+        Op::ArgMax { .. } => 2,
+        _ => 1,
     }
 }
 
@@ -256,6 +276,7 @@ impl Placement {
         if kind == Kind::Reduction
             && let Some((cluster, Level::Row(outer))) = self.cluster_of(node.inputs[0])
             && (0..rows.shape.len()).all(|axis| outer.contains(&axis) != reduced.contains(&axis))
+            && self.clusters[cluster].has_room(graph, node)
         {
             self.clusters[cluster].seeds.push(id);
             return Home::In {
@@ -273,6 +294,7 @@ impl Placement {
                 && cluster.shape == node.ty.shape
                 && cluster.row.as_ref() == Some(&row)
                 && after.is_none_or(|after| after < index)
+                && cluster.has_room(graph, node)
         };
         if kind == Kind::Reduction
             && let Some(cluster) = self.clusters.iter().enumerate().rposition(could_join)

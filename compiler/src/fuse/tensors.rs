@@ -70,16 +70,7 @@ pub fn tensors(step: &Step, cut: &Cut, forced: &BTreeMap<NodeId, Forms>) -> Tens
     let outputs: BTreeSet<NodeId> = step.outputs.iter().map(|&(_, id)| id).collect();
     let forms = |id: NodeId| forced.get(&id).copied().unwrap_or_default();
     let stored = &cut.placement.stored;
-    let merges = stored
-        .iter()
-        .filter(|&&id| graph.node(id).op == Op::Reshape);
-    let merged: BTreeMap<NodeId, NodeId> = merges
-        .map(|&id| (graph.node(id).inputs[0], id))
-        .filter(|(id, merge)| {
-            let whole = forms(*id) == Forms::default() && !forms(*merge).row;
-            whole && stored.contains(id) && !outputs.contains(id)
-        })
-        .collect();
+    let merged = merged(graph, cut, &forms, &outputs);
     for &id in stored {
         let Forms { own, row } = forms(id);
         if row {
@@ -96,7 +87,10 @@ pub fn tensors(step: &Step, cut: &Cut, forced: &BTreeMap<NodeId, Forms>) -> Tens
     }
     for id in outputs {
         let buffer = tensors.add(graph, id, Role::Output, false);
-        tensors.memory.entry(id).or_insert(buffer);
+        // What the last clusters store is read by nobody.
+        if stored.contains(&id) {
+            tensors.memory.entry(id).or_insert(buffer);
+        }
         tensors.targets.entry(id).or_default().push(buffer);
     }
     for (id, merge) in merged {
@@ -178,4 +172,36 @@ impl Tensors {
     pub fn row(&self, id: NodeId) -> Option<BufferId> {
         self.rows.get(&id).copied()
     }
+}
+
+/// Stored nodes that need no tensor of their own, since the cluster that computes them
+/// stores them with some axes merged too; and that merge.
+fn merged(
+    graph: &Graph,
+    cut: &Cut,
+    forms: &impl Fn(NodeId) -> Forms,
+    outputs: &BTreeSet<NodeId>,
+) -> BTreeMap<NodeId, NodeId> {
+    let cluster = |id| cut.placement.cluster_of(id).map(|(cluster, _)| cluster);
+    let stored = &cut.placement.stored;
+    let mut merged = BTreeMap::new();
+    for &merge in stored
+        .iter()
+        .filter(|&&id| graph.node(id).op == Op::Reshape)
+    {
+        let id = graph.node(merge).inputs[0];
+        let can_do = forms(id) == Forms::default() && !forms(merge).row;
+        let together = stored.contains(&id) && cluster(id) == cluster(merge);
+        // A merge of a merge would have no tensor to lie in.
+        let has_own = !merged.contains_key(&id) && !merged.contains_key(&merge);
+        if can_do
+            && together
+            && has_own
+            && !outputs.contains(&id)
+            && graph.node(id).op != Op::Reshape
+        {
+            merged.insert(id, merge);
+        }
+    }
+    merged
 }

@@ -2,7 +2,8 @@
 
 use super::fuse;
 use crate::differentiate::differentiate;
-use crate::graph::{DType, Step, Type};
+use crate::graph::{DType, Step, Type, View};
+use crate::index::IndexExpr;
 use crate::nest::{Kernels, Role, interpret, unwritten, verify};
 use crate::ops::Tensor;
 use crate::simplify::simplify;
@@ -125,5 +126,42 @@ fn random_graphs_are_cut_right() {
         let step = differentiate(&step);
         check_with(&step, &inputs, &[]);
         check_with(&simplify(&step), &inputs, &[]);
+    }
+}
+
+/// Whether two divides a large index cannot be told in f32: what is read there is
+/// a tensor in memory, for which integers of 64 bits tell.
+#[test]
+fn large_divided_indices_are_read_from_memory() {
+    for (size, count) in [(1 << 10, 1), (1 << 24, 1), ((1 << 24) + 2, 2)] {
+        let mut b = Bench::new();
+        let x = b.input(Type::f32([size / 2]));
+        let y = b.g.scale(x, 2.0);
+        let apart = View {
+            shape: vec![size],
+            map: vec![IndexExpr::dim(0).over(2)],
+            fill: 0.5,
+        };
+        let y = b.g.view(y, apart);
+        b.output(y);
+        let kernels = fuse(&b.step());
+        verify(&kernels).unwrap();
+        assert_eq!(kernels.kernels.len(), count, "{kernels}");
+    }
+}
+
+/// Every value of a graph can be a result, leaves too.
+#[test]
+fn any_node_can_be_a_result() {
+    for seed in 0..20 {
+        let (step, inputs) = random_step(seed, 12);
+        let step = differentiate(&step);
+        for (id, node) in step.graph.iter() {
+            if node.ty.dtype != DType::Bool {
+                let mut one = step.clone();
+                one.outputs = vec![("y".into(), id)];
+                check_with(&one, &inputs, &[]);
+            }
+        }
     }
 }

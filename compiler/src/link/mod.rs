@@ -11,7 +11,7 @@ use crate::graph::{self, DType, Input, multiply_accumulates};
 use crate::nest::{BufferId, Kernel, Role, Scalar, Stage};
 use crate::schedule::{Plan, PlannedKernel, Schedule};
 use nnc_runtime::program::{
-    Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Program, Region,
+    Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Program,
 };
 
 /// Bytes of an element of any type in memory.
@@ -36,7 +36,7 @@ pub fn link(
             .collect(),
         arena_bytes: schedule.arena_bytes,
         inputs: input_bindings(schedule, inputs),
-        input_bytes: input_bytes(schedule),
+        input_bytes: schedule.input_bytes(),
         outputs: outputs
             .map(|(name, buffer)| output_binding(schedule, name, *buffer))
             .collect(),
@@ -72,13 +72,16 @@ fn bytes(schedule: &Schedule, buffer: BufferId) -> usize {
 
 /// Two for each product that a contraction sums, counted as [`crate::graph::flops`] does.
 fn flop(schedule: &Schedule, kernel: &Kernel) -> u64 {
-    let (Some((a, b)), Some(Stage::Reduce { over, .. })) = (kernel.factors(), kernel.stages.first())
+    let (Some((a, b)), Some(Stage::Reduce { over, .. })) =
+        (kernel.factors(), kernel.stages.first())
     else {
         return 0;
     };
     let looped = |dim: usize| dim < kernel.outer || over.contains(&dim);
     let extents = kernel.dims.iter().enumerate();
-    let extents: Vec<usize> = extents.map(|(dim, &n)| if looped(dim) { n } else { 1 }).collect();
+    let extents: Vec<usize> = extents
+        .map(|(dim, &n)| if looped(dim) { n } else { 1 })
+        .collect();
     let reads = [a, b].map(|factor| match &kernel.scalars[factor.index()] {
         Scalar::Load { buffer, at, .. } => {
             let shape = schedule.buffers[buffer.index()].buffer.extents.as_slice();
@@ -102,15 +105,6 @@ fn input_bindings(schedule: &Schedule, inputs: &[Input]) -> Vec<InputBinding> {
             Role::Slot(_) | Role::Temporary | Role::Output => None,
         })
         .collect()
-}
-
-fn input_bytes(schedule: &Schedule) -> usize {
-    let placed = schedule.buffers.iter();
-    placed
-        .filter(|placed| placed.place.region == Region::Inputs)
-        .map(|placed| placed.place.offset + placed.layout.elements * ELEMENT_BYTES)
-        .max()
-        .unwrap_or(0)
 }
 
 fn output_binding(schedule: &Schedule, name: &str, buffer: BufferId) -> OutputBinding {
@@ -140,3 +134,6 @@ fn input_kind(kind: &graph::InputKind) -> InputKind {
         graph::InputKind::TotalSteps => InputKind::TotalSteps,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,14 +170,10 @@ impl Surroundings for Run<'_> {
 
 /// What a reduction starts from.
 fn neutral(how: Combine, like: Value) -> Value {
-    match (how, like) {
-        (Combine::Sum, Value::F32(_)) => Value::F32(0.0),
-        (Combine::Max, Value::F32(_)) => Value::F32(f32::NEG_INFINITY),
-        (Combine::Min, Value::F32(_)) => Value::F32(f32::INFINITY),
-        (Combine::Sum, Value::I32(_)) => Value::I32(0),
-        (Combine::Max, Value::I32(_)) => Value::I32(i32::MIN),
-        (Combine::Min, Value::I32(_)) => Value::I32(i32::MAX),
-        (_, Value::Mask(_)) => bug!("interpret", "a reduction of masks"),
+    match like {
+        Value::F32(_) => Value::F32(f32::from_bits(how.neutral(DType::F32))),
+        Value::I32(_) => Value::I32(how.neutral(DType::I32).cast_signed()),
+        Value::Mask(_) => bug!("interpret", "a reduction of masks"),
     }
 }
 

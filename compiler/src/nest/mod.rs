@@ -20,6 +20,7 @@ pub use pool::ScalarPool;
 pub use scalar::{BinaryOp, Scalar, ScalarId, UnaryOp};
 pub use verify::{verify, verify_kernel};
 
+use crate::bug::bug;
 use crate::graph::{DType, InputId, Origin, SlotId};
 use crate::ids::handle;
 use crate::index::{Dim, IndexExpr};
@@ -64,8 +65,10 @@ pub enum Role {
     Output,
 }
 
-/// For each point of the outer dimensions, run the stages in order. Points of the
-/// outer dimensions are independent of each other: any order, any thread.
+/// For each point of the outer dimensions, run the stages in order: reductions first, then
+/// stores. Points of the outer dimensions are independent of each other: any order, any
+/// thread. A tensor that is both read and written is read only where it is written, and
+/// by no stage after the one that writes it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kernel {
     /// Short and telling, unique in its step: `k3_contract_relu`.
@@ -81,6 +84,14 @@ pub struct Kernel {
     /// Where it came from: the origin of its most important node.
     pub origin: Origin,
 }
+
+/// Reductions of a kernel at most: the code generator keeps sets of stages in 64 bits, and
+/// reductions that wait for each other in so many registers gain nothing by it.
+pub const MOST_REDUCTIONS: usize = 32;
+
+/// Dimensions of a kernel at most: the schedule keeps sets of loops in 64 bits, and
+/// splits some loops in two.
+pub const MOST_DIMS: usize = 48;
 
 /// One loop inside a kernel.
 #[derive(Clone, PartialEq, Debug)]
@@ -112,8 +123,23 @@ pub enum Stage {
 pub enum Combine {
     /// From 0.
     Sum,
-    /// From negative infinity; NaN wins.
+    /// From negative infinity; NaN wins. Integers: from `i32::MIN`.
     Max,
     /// From positive infinity; NaN wins. Integers: from `i32::MAX`.
     Min,
+}
+
+impl Combine {
+    /// The bits of what it starts from, which combined with anything is that.
+    pub fn neutral(self, dtype: DType) -> u32 {
+        match (self, dtype) {
+            (Combine::Sum, DType::F32) => 0.0f32.to_bits(),
+            (Combine::Max, DType::F32) => f32::NEG_INFINITY.to_bits(),
+            (Combine::Min, DType::F32) => f32::INFINITY.to_bits(),
+            (Combine::Sum, DType::I32) => 0,
+            (Combine::Max, DType::I32) => i32::MIN.cast_unsigned(),
+            (Combine::Min, DType::I32) => i32::MAX.cast_unsigned(),
+            (_, DType::Bool) => bug!("nest", "a reduction of masks"),
+        }
+    }
 }

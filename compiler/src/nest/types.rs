@@ -1,11 +1,11 @@
 //! The type of each scalar, which follows from its operands.
 
-use super::{BinaryOp, Buffer, Kernel, Scalar, ScalarId, UnaryOp};
+use super::{BinaryOp, BufferId, Kernel, Scalar, ScalarId, UnaryOp};
 use crate::graph::DType;
 
 impl Kernel {
-    /// The type of each scalar; masks are `Bool`.
-    pub fn types(&self, buffers: &[Buffer]) -> Vec<DType> {
+    /// The type of each scalar, given those of tensors; masks are `Bool`.
+    pub fn types(&self, tensor: impl Fn(BufferId) -> DType) -> Vec<DType> {
         let mut types: Vec<DType> = Vec::with_capacity(self.scalars.len());
         for scalar in &self.scalars {
             let of = |id: ScalarId| types[id.index()];
@@ -13,7 +13,7 @@ impl Kernel {
                 Scalar::F32(_) | Scalar::Fma(..) => DType::F32,
                 Scalar::I32(_) | Scalar::Index(_) => DType::I32,
                 Scalar::Mask(_) => DType::Bool,
-                Scalar::Load { buffer, .. } => buffers[buffer.index()].dtype,
+                Scalar::Load { buffer, .. } => tensor(*buffer),
                 Scalar::Reduced(stage) => of(self.stages[*stage].value()),
                 Scalar::Unary(op, x) => unary(*op, of(*x)),
                 Scalar::Binary(op, x, _) => match op {

@@ -1,6 +1,6 @@
 //! Checks kernels: what the later passes rely on without looking again.
 
-use super::{Buffer, Kernel, Kernels, Role, Scalar, Stage};
+use super::{Buffer, Kernel, Kernels, MOST_DIMS, MOST_REDUCTIONS, Role, Scalar, Stage};
 use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
 
@@ -46,6 +46,13 @@ pub fn verify_kernel(kernel: &Kernel, buffers: &[Buffer]) -> Result<(), String> 
         return Err(format!(
             "dimensions {:?}, {} outer",
             kernel.dims, kernel.outer
+        ));
+    }
+    if kernel.dims.len() > MOST_DIMS || kernel.reductions() > MOST_REDUCTIONS {
+        return Err(format!(
+            "{} dimensions and {} reductions",
+            kernel.dims.len(),
+            kernel.reductions()
         ));
     }
     for (id, scalar) in kernel.scalars.iter().enumerate() {

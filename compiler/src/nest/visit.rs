@@ -57,6 +57,14 @@ impl Stage {
 }
 
 impl Kernel {
+    /// How many of its stages reduce.
+    pub fn reductions(&self) -> usize {
+        let stages = self.stages.iter();
+        stages
+            .filter(|stage| matches!(stage, Stage::Reduce { .. }))
+            .count()
+    }
+
     /// Tensors that it reads, each once.
     pub fn reads(&self) -> Vec<BufferId> {
         let loads = self.scalars.iter().filter_map(|scalar| match scalar {

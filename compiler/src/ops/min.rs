@@ -1,8 +1,8 @@
 //! `min(a, b)`: the lesser of a and b, of f32 or i32.
 //!
 //! Edges: NaN where either is NaN (unlike `f32::min`); of zeros of different sign any.
-//! Gradient: all of it goes to a where `a < b`, else to b. So `relu(x) = max(x, 0)` has
-//! slope 0 at 0, as PyTorch's.
+//! Gradient: all of it goes to a where `a < b`, else to b. So where both are equal b gets
+//! it all: `min(x, 6)` has slope 0 at 6, as PyTorch's `relu6`.
 
 use super::Chain;
 use super::operands::{Inferred, NUMBERS, Operands};

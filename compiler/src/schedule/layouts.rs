@@ -58,11 +58,11 @@ struct Access {
 
 fn accesses(kernel: &Kernel) -> Vec<Access> {
     let along = |at: &[crate::index::IndexExpr]| {
-        let slowest = at.iter().map(|index| {
+        let nearest = at.iter().map(|index| {
             let terms = index.terms.iter();
             terms.min_by_key(|(_, c)| c.abs()).map(|&(dim, _)| dim)
         });
-        slowest.collect()
+        nearest.collect()
     };
     let loads = kernel
         .scalars

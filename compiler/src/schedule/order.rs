@@ -9,7 +9,7 @@ use crate::nest::{Buffer, BufferId, Kernel, Kernels, Role};
 /// then the one that came first.
 pub fn order(kernels: Kernels) -> Kernels {
     let buffers = &kernels.buffers;
-    let blockers = blockers(&kernels.kernels, buffers);
+    let blockers = blockers(&kernels.kernels);
     let mut state = State {
         readers: vec![0; buffers.len()],
         written: vec![None; buffers.len()],
@@ -53,11 +53,10 @@ pub fn order(kernels: Kernels) -> Kernels {
 
 /// For each kernel those that must run before: who writes what it reads, and who reads
 /// or writes what it overwrites, as far as they came before it.
-fn blockers(kernels: &[Kernel], buffers: &[Buffer]) -> Vec<Vec<usize>> {
+fn blockers(kernels: &[Kernel]) -> Vec<Vec<usize>> {
     let reads: Vec<Vec<BufferId>> = kernels.iter().map(Kernel::reads).collect();
     let writes: Vec<Vec<BufferId>> = kernels.iter().map(Kernel::writes).collect();
     let meet = |a: &[BufferId], b: &[BufferId]| a.iter().any(|buffer| b.contains(buffer));
-    debug_assert!(buffers.len() < u32::MAX as usize);
     (0..kernels.len())
         .map(|later| {
             let before = (0..later).filter(|&earlier| {

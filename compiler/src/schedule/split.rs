@@ -88,7 +88,7 @@ impl Cut {
 
     /// The kernel that reduces the parts, and the one that reduces what it makes.
     fn apply(&self, kernel: &Kernel, buffers: &mut Vec<Buffer>) -> [Kernel; 2] {
-        let types = kernel.types(buffers);
+        let types = kernel.types(|buffer| buffers[buffer.index()].dtype);
         let count = self.parts.len();
         let extents: Vec<usize> = self
             .parts
@@ -185,7 +185,7 @@ impl Cut {
 fn pieces(extent: usize, wanted: usize) -> usize {
     let divisor = (1..=wanted.min(extent))
         .rev()
-        .find(|pieces| extent % pieces == 0);
+        .find(|pieces| extent.is_multiple_of(*pieces));
     match divisor {
         Some(pieces) if pieces * 4 > wanted || pieces == extent => pieces,
         _ if extent <= 2 * wanted => extent,

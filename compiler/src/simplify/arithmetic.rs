@@ -103,7 +103,8 @@ pub fn group_constants(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     }
 }
 
-/// `x / c = x * (1 / c)`, `x - c = x + (-c)`, of f32.
+/// `x / c = x * (1 / c)`, `x - c = x + (-c)`, of f32; the former only where `1 / c` has all
+/// its digits, which it loses where it gets too small or too large for an f32.
 pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let (op, inputs) = r.parts(id);
     let [x, c] = inputs[..] else { return None };
@@ -113,6 +114,9 @@ pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let value = r.constant(c)?;
     match op {
         Op::Div => {
+            if !((1.0 / value) as f32).is_normal() {
+                return None;
+            }
             let inverse = r.g.constant_like(1.0 / value, c);
             Some(r.g.mul(x, inverse))
         }

@@ -193,6 +193,24 @@ fn flattening_before_a_product_costs_nothing() {
     assert_eq!(flops(&simple), 3 * 2 * 2 * 5 * 48);
 }
 
+/// A division stays where the inverse would have lost digits or be infinite.
+#[test]
+fn a_division_becomes_a_product_only_with_a_good_inverse() {
+    for (divisor, expected) in [
+        (3.0, "mul"),
+        (-1e37, "mul"),
+        (3e38, "div"),
+        (1e-39, "div"),
+        (-1e-39, "div"),
+    ] {
+        let (step, _) = simplified(&[Type::f32([3])], |g, x| {
+            let c = g.constant_like(divisor, x[0]);
+            g.div(x[0], c)
+        });
+        assert_eq!(operations(&step).last(), Some(&expected), "{step}");
+    }
+}
+
 fn matrix_product(m: usize, n: usize, k: usize) -> Contract {
     let d = IndexExpr::dim;
     Contract {

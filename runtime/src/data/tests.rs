@@ -454,7 +454,7 @@ fn cifar10_is_read_from_photographs() {
 #[test]
 fn real_mnist_is_whole() {
     let Some(root) = std::env::var_os("NNC_DATA").map(PathBuf::from) else {
-        eprintln!("skipped: NNC_DATA is not set");
+        eprintln!("skipped: set NNC_DATA to the folder of the data sets");
         return;
     };
     let data = load(&[Call::new("mnist")], &mut request(Some(&root))).unwrap();
@@ -468,11 +468,11 @@ fn real_mnist_is_whole() {
 #[test]
 fn real_cifar10_is_whole() {
     let Some(root) = std::env::var_os("NNC_DATA").map(PathBuf::from) else {
-        eprintln!("skipped: NNC_DATA is not set");
+        eprintln!("skipped: set NNC_DATA to the folder of the data sets");
         return;
     };
     if !root.join("cifar10").exists() {
-        eprintln!("skipped: there is no cifar10 in NNC_DATA");
+        eprintln!("skipped: set NNC_DATA to a folder with `cifar10` in it");
         return;
     }
     let data = load(&[Call::new("cifar10")], &mut request(Some(&root))).unwrap();

@@ -21,8 +21,8 @@ impl Emitter<'_> {
             .collect();
     }
 
-    /// Loads one element or a vector (number `block`), from the start of the
-    /// argument's memory where `mask` is false.
+    /// Loads one element or a vector (number `block`). Where `mask` is false the lanes
+    /// start so far into the argument's memory that none of them lies before it.
     pub fn load(
         &mut self,
         access: &Access,
@@ -34,7 +34,8 @@ impl Emitter<'_> {
         let (mut pointer, mut offset) = self.address(access);
         if let Some(mask) = mask {
             let inside = self.b.ins().iadd_imm_s(pointer, i64::from(offset));
-            pointer = self.b.ins().select(mask, inside, self.args[access.arg]);
+            let safe = self.harmless(access, lanes, block);
+            pointer = self.b.ins().select(mask, inside, safe);
             offset = 0;
         }
         let ty = clif_type(kind, lanes);
@@ -55,6 +56,19 @@ impl Emitter<'_> {
                     self.b.ins().insertlane(vector, next, lane as u8)
                 })
             }
+        }
+    }
+
+    /// Where a load that does not count may read: all its lanes span no more than the
+    /// tensor, in which they run backwards where the step is negative.
+    fn harmless(&mut self, access: &Access, lanes: Lanes, block: usize) -> ir::Value {
+        let start = self.args[access.arg];
+        match (lanes, self.vector_step(access)) {
+            (Lanes::Four, step) if step < 0 => {
+                let last = lane_offset(step, block, 3);
+                self.b.ins().iadd_imm_s(start, -i64::from(last))
+            }
+            _ => start,
         }
     }
 
@@ -228,7 +242,8 @@ impl Emitter<'_> {
 
 /// Bytes from the first lane of the first vector to a lane of vector `block`.
 fn lane_offset(step: i64, block: usize, lane: usize) -> i32 {
-    ((4 * block + lane) as i64 * step * ELEMENT) as i32
+    let bytes = (4 * block + lane) as i64 * step * ELEMENT;
+    i32::try_from(bytes).unwrap_or_else(|_| bug!("emit", "a vector that spans {bytes} bytes"))
 }
 
 /// Elements are aligned to their size, and every address is valid.

@@ -2,11 +2,11 @@
 //! loop in which all that it needs is known, and once; so the code is good as it
 //! stands, and little.
 
-mod iterate;
-mod memory;
 mod scope;
-mod stages;
+mod memory;
 mod values;
+mod iterate;
+mod stages;
 
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
 use crate::schedule::loops::{Dims, Kind, LoopPlan};

@@ -5,13 +5,16 @@ use super::scope::{Index, Induction};
 use crate::bug::bug;
 use crate::emit::scalar::{self, Lanes};
 use crate::index::{Dim, IndexExpr};
-use crate::nest::BinaryOp;
+use crate::nest::{BinaryOp, MOST_REDUCTIONS};
 use crate::schedule::loops::{Dims, Flat, Kind, StagePlan, Value, ValueId};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 
 /// The stages whose results each value is computed from, as bits.
 pub fn awaited_stages(flat: &Flat) -> Vec<u64> {
+    if flat.stages.iter().filter(|s| s.store().is_none()).count() > MOST_REDUCTIONS {
+        bug!("emit", "{} stages in a kernel", flat.stages.len());
+    }
     let mut awaits: Vec<u64> = Vec::with_capacity(flat.values.len());
     for value in &flat.values {
         let own = match value {

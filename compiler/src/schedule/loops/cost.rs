@@ -1,13 +1,18 @@
 //! What running a kernel costs, in rough cycles of one core: enough to compare
 //! vector dimensions and to size tasks, no more.
 
-use super::flat::{Access, Dims, Flat, FlatStage, Sink, Value};
-use super::order::stage_order;
+use super::dims::Dims;
+use super::flat::{Access, Flat, FlatStage, Sink, Value};
+use super::order::{loads, stage_order};
 use crate::index::Dim;
 use crate::nest::{BinaryOp, UnaryOp};
+use crate::schedule::ELEMENT_BYTES;
 
 /// f32 in a 128-bit vector.
 pub const LANES: usize = 4;
+
+/// Vectors that are worked on at once at most.
+pub const MOST_BLOCKS: usize = 4;
 
 /// Which loop vectors run along.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,8 +51,8 @@ pub fn inner_pays(flat: &Flat, stage: usize, dim: Dim) -> bool {
         < stage_cycles(flat, &dependencies, stage, None)
 }
 
-/// Long enough, and no division depends on it: lanes share what a guard of that
-/// kind decides.
+/// Long enough, its lanes near enough to each other, and no division depends on it:
+/// lanes share what a guard of that kind decides.
 pub fn can_be_vector(flat: &Flat, dim: Dim) -> bool {
     let divided = flat.values.iter().any(|value| match value {
         Value::Within(expr, _) => expr.divisor != 1 && flat.dims_of(expr).contains(dim),
@@ -57,7 +62,18 @@ pub fn can_be_vector(flat: &Flat, dim: Dim) -> bool {
         .quotients
         .iter()
         .any(|expr| flat.dims_of(expr).contains(dim));
-    flat.extents[dim] >= LANES && !divided && !quotient
+    flat.extents[dim] >= LANES && !divided && !quotient && lanes_are_near(flat, dim)
+}
+
+/// Whether the lanes of all vectors side by side are within reach of one address:
+/// instructions hold offsets of 32 bits, half of which other loops may take.
+fn lanes_are_near(flat: &Flat, dim: Dim) -> bool {
+    const FARTHEST: i64 = i32::MAX as i64 / 2;
+    let lanes = (LANES * MOST_BLOCKS * ELEMENT_BYTES) as i64;
+    let stores = flat.stages.iter().filter_map(FlatStage::store);
+    loads(flat)
+        .chain(stores)
+        .all(|access| access.address.coefficient(dim).abs() <= FARTHEST / lanes)
 }
 
 fn stage_cycles(flat: &Flat, dependencies: &[Dims], index: usize, vector: Option<Dim>) -> f64 {

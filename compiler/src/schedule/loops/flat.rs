@@ -106,6 +106,17 @@ pub enum Kind {
     Mask,
 }
 
+impl Kind {
+    /// The type of which it is a value.
+    pub fn dtype(self) -> DType {
+        match self {
+            Kind::F32 => DType::F32,
+            Kind::I32 => DType::I32,
+            Kind::Mask => DType::Bool,
+        }
+    }
+}
+
 /// Replaces axes by addresses.
 pub fn flatten(kernel: &Kernel, buffers: &[PlacedBuffer]) -> Flat {
     let arg_buffers = kernel.arguments();
@@ -136,6 +147,15 @@ pub fn flatten(kernel: &Kernel, buffers: &[PlacedBuffer]) -> Flat {
         builder.flat.stages.push(stage);
     }
     builder.flat
+}
+
+/// The bits of a fill in a tensor of some type.
+pub(super) fn fill_bits(fill: f32, dtype: DType) -> u32 {
+    match dtype {
+        DType::F32 => fill.to_bits(),
+        DType::I32 => (fill as i32).cast_unsigned(),
+        DType::Bool => bug!("schedule", "a tensor of masks in memory"),
+    }
 }
 
 struct Builder<'a> {
@@ -183,11 +203,7 @@ impl Builder<'_> {
         Value::Load {
             access: self.access(buffer, at),
             guards,
-            fill: match self.buffers[buffer.index()].buffer.dtype {
-                DType::F32 => fill.to_bits(),
-                DType::I32 => (fill as i32).cast_unsigned(),
-                DType::Bool => bug!("schedule", "a tensor of masks in memory"),
-            },
+            fill: fill_bits(fill, self.buffers[buffer.index()].buffer.dtype),
         }
     }
 
@@ -345,89 +361,5 @@ impl Flat {
             kinds.push(kind);
         }
         kinds
-    }
-}
-
-/// A set of loops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Dims(u64);
-
-impl Dims {
-    /// These loops.
-    pub fn of(dims: impl IntoIterator<Item = Dim>) -> Dims {
-        Dims(dims.into_iter().fold(0, |bits, dim| bits | 1 << dim))
-    }
-
-    /// Whether a loop is among them.
-    pub fn contains(self, dim: Dim) -> bool {
-        self.0 >> dim & 1 == 1
-    }
-
-    /// Those of either.
-    pub fn union(self, other: Dims) -> Dims {
-        Dims(self.0 | other.0)
-    }
-
-    /// Those not in `other`.
-    pub fn without(self, other: Dims) -> Dims {
-        Dims(self.0 & !other.0)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// One after the other.
-    pub fn iter(self) -> impl Iterator<Item = Dim> {
-        (0..64).filter(move |&dim| self.contains(dim))
-    }
-}
-
-impl Flat {
-    /// The loops whose index an expression counts, quotients seen through.
-    pub fn dims_of(&self, expr: &IndexExpr) -> Dims {
-        expr.terms.iter().fold(Dims::default(), |dims, &(dim, _)| {
-            dims.union(match dim.checked_sub(self.extents.len()) {
-                None => Dims::of([dim]),
-                Some(quotient) => self.dims_of(&self.quotients[quotient]),
-            })
-        })
-    }
-
-    /// The loops within which each value changes.
-    pub fn dependencies(&self) -> Vec<Dims> {
-        if self.extents.len() > 64 {
-            bug!("schedule", "a kernel of {} loops", self.extents.len());
-        }
-        let mut all: Vec<Dims> = Vec::with_capacity(self.values.len());
-        for value in &self.values {
-            let own = match value {
-                Value::Index(expr) | Value::Within(expr, _) => self.dims_of(expr),
-                Value::Load { access, .. } => self.dims_of(&access.address),
-                Value::Reduced(stage) => {
-                    let FlatStage { over, value, .. } = &self.stages[*stage];
-                    all[*value].without(Dims::of(over.iter().copied()))
-                }
-                _ => Dims::default(),
-            };
-            let of_operands = value.operands().map(|operand| all[operand]);
-            let dims = of_operands.fold(own, Dims::union);
-            all.push(dims);
-        }
-        all
-    }
-
-    /// Everything that the value of a stage is computed from within that stage,
-    /// operands first.
-    pub fn cone(&self, stage: usize) -> Vec<ValueId> {
-        let mut needed = vec![false; self.values.len()];
-        needed[self.stages[stage].value] = true;
-        for id in (0..self.values.len()).rev() {
-            if needed[id] {
-                self.values[id].operands().for_each(|o| needed[o] = true);
-            }
-        }
-        (0..needed.len()).filter(|&id| needed[id]).collect()
     }
 }

@@ -3,7 +3,7 @@
 //! the gradient of a pooling reads, for each input, only the windows it lies in.
 
 use super::flat::{Flat, Sink, Value, ValueId};
-use crate::nest::{BinaryOp, Combine, UnaryOp};
+use crate::nest::{BinaryOp, UnaryOp};
 
 impl Flat {
     /// The guards of a reduction without which its value is the neutral one.
@@ -11,15 +11,11 @@ impl Flat {
         let Sink::Reduce(combine) = self.stages[stage].sink else {
             return Vec::new();
         };
-        let neutral = match combine {
-            Combine::Sum => 0.0f32,
-            Combine::Max => f32::NEG_INFINITY,
-            Combine::Min => f32::INFINITY,
-        };
         let value = self.stages[stage].value;
+        let neutral = combine.neutral(self.kinds()[value].dtype());
         let cone = self.cone(stage).into_iter();
         cone.filter(|&id| matches!(self.values[id], Value::Within(..)))
-            .filter(|&guard| self.known_without(value, guard) == Some(neutral.to_bits()))
+            .filter(|&guard| self.known_without(value, guard) == Some(neutral))
             .collect()
     }
 

@@ -2,20 +2,22 @@
 //! work divides into tasks. Everything follows from shapes, layouts and target;
 //! the order of additions does too, so no division among threads changes a bit.
 
-mod cost;
-mod flat;
-mod gates;
-mod merge;
-mod order;
 mod solve;
 mod unify;
+mod flat;
+mod dims;
+mod merge;
+mod order;
+mod cost;
+mod gates;
 
 pub use cost::LANES;
-pub use flat::{Access, Dims, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
+pub use dims::Dims;
+pub use flat::{Access, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
 
-use crate::nest::{Combine, Kernel};
+use crate::nest::Kernel;
 use crate::schedule::PlacedBuffer;
-use cost::{Along, can_be_vector, inner_pays, inner_vector, kernel_cycles};
+use cost::{Along, MOST_BLOCKS, can_be_vector, inner_pays, inner_vector, kernel_cycles};
 use std::fmt;
 
 /// A kernel as loops. It says all that its code depends on: equal plans are equal code.
@@ -59,8 +61,8 @@ pub struct Tasks {
     pub parallel: bool,
 }
 
-/// Cycles that make a task worth its while: some microseconds.
-const TASK_CYCLES: f64 = 16_000.0;
+/// Cycles that make a task worth its while: some microseconds, more where memory is slow.
+const TASK_CYCLES: f64 = 8_000.0;
 /// More tasks than this divide no better.
 const MOST_TASKS: f64 = 128.0;
 /// Points of an unrolled stage at most.
@@ -70,7 +72,10 @@ const MOST_UNROLLED_VALUES: usize = 48;
 
 /// Plans a kernel.
 pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer]) -> LoopPlan {
-    let mut flat = flatten(&unify::unify(solve::solve(kernel.clone())), buffers);
+    let mut flat = flatten(
+        &unify::unify(solve::solve(kernel.clone(), buffers)),
+        buffers,
+    );
     merge::merge(&mut flat);
     let mut outer = order::outer_order(&flat);
     let along = choose(&flat, &outer);
@@ -130,10 +135,8 @@ fn stage_plan(flat: &Flat, stage: usize, in_points: bool) -> StagePlan {
 fn outer_blocks(flat: &Flat, stages: &[StagePlan]) -> Blocks {
     let extent = flat.extents[flat.outer - 1];
     let waiting = (0..stages.len()).filter(|&stage| {
-        matches!(
-            flat.stages[stage].sink,
-            Sink::Reduce(Combine::Sum | Combine::Max | Combine::Min)
-        ) && !flat.stages[stage].over.is_empty()
+        matches!(flat.stages[stage].sink, Sink::Reduce(_))
+            && !flat.stages[stage].over.is_empty()
             && stages[stage] == StagePlan::Points
     });
     waiting
@@ -155,7 +158,7 @@ fn inner_values(flat: &Flat, stage: usize) -> usize {
 /// As many vectors at once as registers allow, and as the extent divides well into.
 fn blocks(extent: usize, values: usize) -> Blocks {
     let most = match values {
-        0..=5 => 4,
+        0..=5 => MOST_BLOCKS,
         6..=12 => 2,
         _ => 1,
     };
@@ -243,3 +246,6 @@ impl fmt::Display for LoopPlan {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,23 +2,28 @@
 //! sums `dy[(h - p) / 2]` over `p`, and all but one `p` of each window lead nowhere. With
 //! `h = 2 * h' + s` that one is `p = s`: no division, no guard, no loop remains.
 
+use super::flat::fill_bits;
+use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
-use crate::nest::{BinaryOp, Combine, Kernel, Scalar, ScalarId, Stage, UnaryOp};
+use crate::nest::{BinaryOp, Kernel, Scalar, ScalarId, Stage, UnaryOp};
+use crate::schedule::PlacedBuffer;
 
 /// Takes such indices out of their reductions.
-pub fn solve(mut kernel: Kernel) -> Kernel {
-    while let Some(solved) = solve_one(&kernel) {
+pub fn solve(mut kernel: Kernel, buffers: &[PlacedBuffer]) -> Kernel {
+    let types = kernel.types(|buffer| buffers[buffer.index()].buffer.dtype);
+    while let Some(solved) = solve_one(&kernel, &types) {
         kernel = solved;
     }
     kernel
 }
 
-fn solve_one(kernel: &Kernel) -> Option<Kernel> {
+fn solve_one(kernel: &Kernel, types: &[DType]) -> Option<Kernel> {
     (0..kernel.stages.len())
         .flat_map(|stage| divided(kernel, stage).map(move |expr| (stage, expr)))
         .find_map(|(stage, expr)| {
             let solution = solution(kernel, stage, expr)?;
-            is_neutral_without(kernel, stage, expr).then(|| apply(kernel, stage, &solution))?
+            is_neutral_without(kernel, types, stage, expr)
+                .then(|| apply(kernel, stage, &solution))?
         })
 }
 
@@ -146,33 +151,34 @@ fn over_mut(stage: &mut Stage) -> &mut Vec<Dim> {
 
 /// Whether a point adds nothing to a reduction where an index has no value: every
 /// load there gives its fill.
-fn is_neutral_without(kernel: &Kernel, stage: usize, expr: &IndexExpr) -> bool {
+fn is_neutral_without(kernel: &Kernel, types: &[DType], stage: usize, expr: &IndexExpr) -> bool {
     let Stage::Reduce { combine, value, .. } = kernel.stages[stage] else {
         return false;
     };
-    let neutral = match combine {
-        Combine::Sum => 0.0f32,
-        Combine::Max => f32::NEG_INFINITY,
-        Combine::Min => f32::INFINITY,
-    };
-    known_without(kernel, value, expr).map(f32::to_bits) == Some(neutral.to_bits())
+    let neutral = combine.neutral(types[value.index()]);
+    known_without(kernel, types, value, expr) == Some(neutral)
 }
 
-/// A value where an index has none, if it is always the same.
-fn known_without(kernel: &Kernel, id: ScalarId, expr: &IndexExpr) -> Option<f32> {
-    let known = |id: ScalarId| known_without(kernel, id, expr);
+/// The bits of a value where an index has none, if they are always the same.
+fn known_without(kernel: &Kernel, types: &[DType], id: ScalarId, expr: &IndexExpr) -> Option<u32> {
+    let known = |id: ScalarId| known_without(kernel, types, id, expr);
     match &kernel.scalars[id.index()] {
-        Scalar::F32(number) => Some(*number),
-        Scalar::Load { at, fill, .. } => fill.filter(|_| at.contains(expr)),
+        Scalar::F32(number) => Some(number.to_bits()),
+        Scalar::I32(number) => Some(number.cast_unsigned()),
+        Scalar::Load { at, fill, .. } => {
+            let fill = fill.filter(|_| at.contains(expr))?;
+            Some(fill_bits(fill, types[id.index()]))
+        }
         Scalar::Select(_, then, otherwise) => {
-            let (then, otherwise) = (known(*then)?, known(*otherwise)?);
-            (then.to_bits() == otherwise.to_bits()).then_some(then)
+            known(*then).filter(|bits| known(*otherwise) == Some(*bits))
         }
         Scalar::Binary(BinaryOp::Mul, x, y) => match (known(*x), known(*y)) {
-            (Some(x), Some(y)) => Some(x * y),
+            (Some(x), Some(y)) if types[id.index()] == DType::F32 => {
+                Some((f32::from_bits(x) * f32::from_bits(y)).to_bits())
+            }
             // Zero times zero or one; other factors might be infinite.
-            (Some(0.0), None) if is_zero_or_one(kernel, *y) => Some(0.0),
-            (None, Some(0.0)) if is_zero_or_one(kernel, *x) => Some(0.0),
+            (Some(0), None) if is_zero_or_one(kernel, *y) => Some(0),
+            (None, Some(0)) if is_zero_or_one(kernel, *x) => Some(0),
             _ => None,
         },
         _ => None,

@@ -24,9 +24,7 @@ pub fn unify(mut kernel: Kernel) -> Kernel {
 /// Of the same extent, and never open at the same time.
 fn can_replace(kernel: &Kernel, dim: Dim, other: Dim) -> bool {
     let both = |stage: &Stage| stage.over().contains(&dim) && stage.over().contains(&other);
-    dim != other
-        && kernel.dims[dim] == kernel.dims[other]
-        && !kernel.stages.iter().any(both)
+    dim != other && kernel.dims[dim] == kernel.dims[other] && !kernel.stages.iter().any(both)
 }
 
 fn rename(kernel: &mut Kernel, from: Dim, to: Dim) {

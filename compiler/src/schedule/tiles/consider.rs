@@ -218,16 +218,21 @@ fn packed_by(
     let with = |all: &[Buffer]| [all, std::slice::from_ref(&buffer.0)].concat();
     let layouts = [&tensors.layouts[..], std::slice::from_ref(&buffer.1)].concat();
     let (plan, cost) = tiles(&kernel, &with(&tensors.buffers), &layouts, target)?;
-    Some(Considered {
+    let cost = cost + PACK_START + elements as f64 * PACK_ELEMENT;
+    let products: usize = kernel.dims.iter().product();
+    (cost < products as f64 * LOOPS_PRODUCT).then_some(Considered {
         pack: Some((pack, buffer)),
         kernel,
         plan,
-        cost: cost + PACK_START + elements as f64 * PACK_ELEMENT,
+        cost,
     })
 }
 
 /// How often an element may occur in a packed operand: windows that overlap are not spelt out.
 const MOST_COPIES: usize = 2;
+
+/// Cycles that a product takes in a loop nest, which needs nothing packed.
+const LOOPS_PRODUCT: f64 = 0.5;
 
 /// Cycles to start one more kernel.
 const PACK_START: f64 = 2000.0;

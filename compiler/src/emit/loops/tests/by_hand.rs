@@ -229,6 +229,39 @@ fn reversed_and_shifted_with_fill() {
     .check();
 }
 
+/// Rows that lie outside, read backwards: what is loaded for them lies nowhere before
+/// the tensor.
+#[cfg(unix)]
+#[test]
+fn reversed_rows_outside_are_read_inside() {
+    let (rows, columns) = (5, 64);
+    let mut pool = ScalarPool::default();
+    let shifted = IndexExpr::affine([(0, 1)], -2);
+    let reversed = IndexExpr::affine([(1, -1)], columns as i64 - 1);
+    let x = load(&mut pool, X, vec![shifted, reversed], Some(7.0));
+    let stages = vec![store(&[], Y, dims(&[0, 1]), x)];
+    let buffers = vec![f32s(&[3, columns]), f32s(&[rows, columns])];
+    let case = Case::new(&[rows, columns], 2, pool, stages, buffers);
+    case.check();
+    case.run_behind_closed_pages();
+}
+
+/// Fills of integers whose bits are those of an infinity: they count like any number.
+#[test]
+fn integers_that_look_like_infinities() {
+    let ends = [f32::NEG_INFINITY, f32::INFINITY];
+    for (combine, end) in [Combine::Max, Combine::Min].into_iter().zip(ends) {
+        let fill = end.to_bits().cast_signed() as f32;
+        let mut pool = ScalarPool::default();
+        let at = vec![IndexExpr::affine([(0, 1), (1, 1)], -6)];
+        let x = load(&mut pool, X, at, Some(fill));
+        let best = pool.add(Scalar::Reduced(0));
+        let stages = vec![reduce(&[1], combine, x), store(&[], Y, dims(&[0]), best)];
+        let integers = |n: usize| placed(DType::I32, Layout::row_major(vec![n]));
+        Case::new(&[8, 3], 1, pool, stages, vec![integers(4), integers(8)]).check();
+    }
+}
+
 /// Two tensors updated in place; the second store needs the old value of neither.
 #[test]
 fn update_in_place_with_scalars() {

@@ -84,6 +84,22 @@ impl Case {
         }
     }
 
+    /// Runs it with each tensor at the start of a page behind one that nobody may touch.
+    #[cfg(unix)]
+    fn run_behind_closed_pages(&self) {
+        let plan = plan(&self.kernel, &self.buffers);
+        let machine = Machine::new(&Target::host());
+        let unit = loops::emit(&plan, &self.kernel.name, machine.config());
+        let (_code, entries) = load(&machine, &machine.compile(vec![unit]));
+        let args = self.kernel.arguments();
+        let args: Vec<*mut u8> = args
+            .iter()
+            .map(|arg| behind_a_closed_page(self.buffers[arg.index()].layout.elements * 4))
+            .collect();
+        // SAFETY: the arguments are the kernel's tensors, each as large as its layout.
+        unsafe { entries[0](args.as_ptr(), 0, plan.tasks.count) };
+    }
+
     /// What is read is small integers, some negative; the rest nobody has written.
     fn inputs(&self) -> Vec<Elements> {
         let reads = self.kernel.reads();
@@ -143,6 +159,26 @@ fn compile_for_aarch64(unit: &CodeUnit) {
         context
             .compile(&*isa, &mut ControlPlane::default())
             .unwrap();
+    }
+}
+
+/// Zeros behind a page that cannot be read; they stay until the test's process ends.
+#[cfg(unix)]
+fn behind_a_closed_page(bytes: usize) -> *mut u8 {
+    const PAGE: usize = 1 << 16;
+    // SAFETY: new memory of its own, the part of which that is given away stays open.
+    unsafe {
+        let start = libc::mmap(
+            std::ptr::null_mut(),
+            PAGE + bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANON,
+            -1,
+            0,
+        );
+        assert_ne!(start, libc::MAP_FAILED);
+        assert_eq!(libc::mprotect(start, PAGE, libc::PROT_NONE), 0);
+        start.cast::<u8>().add(PAGE)
     }
 }
 

@@ -1,249 +1,22 @@
-//! Writes one cluster as a loop nest: every value is followed down to memory, and
-//! views and merged axes vanish into the indices.
+//! Values at a point: from memory, from their operands, through views and merges.
 
-use super::access::{self, Obstacle};
-use super::demand::{Cut, Source};
-use super::name;
-use super::needs::is_product;
-use super::place::{Level, reduced_axes};
-use super::tensors::{Forms, Tensors};
+use super::super::access::{self, Obstacle};
+use super::super::demand::Source;
+use super::super::needs::is_product;
+use super::super::place::{Level, reduced_axes};
+use super::super::tensors::Forms;
+use super::{Force, Nest, Stuck};
 use crate::bug::bug;
-use crate::graph::{DType, Graph, Node, NodeId, Op, View, merge_groups};
+use crate::graph::{Node, NodeId, Op, View, merge_groups};
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{
-    BinaryOp, BufferId, Combine, Kernel, Scalar, ScalarId, ScalarPool, Stage, UnaryOp,
+    BinaryOp, BufferId, Combine, MOST_DIMS, MOST_REDUCTIONS, Scalar, ScalarId, Stage, UnaryOp,
 };
 use crate::ops;
-use std::collections::HashMap;
 
-/// A node that has to be kept in memory, though no rule said so: there is no other
-/// way to read through it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Force {
-    /// The node.
-    pub node: NodeId,
-    /// In which forms.
-    pub forms: Forms,
-}
-
-/// The kernel of a cluster. A node that leaves the step goes to all of its tensors.
-pub fn nest(graph: &Graph, cut: &Cut, tensors: &Tensors, cluster: usize) -> Result<Kernel, Force> {
-    let (shape, mut factors) = natural_dims(graph, cut, cluster);
-    loop {
-        let mut nest = Nest::new(graph, cut, tensors, cluster, &shape, &factors);
-        match nest.write() {
-            Ok(()) => return Ok(nest.finish()),
-            Err(Stuck::Force(force)) => return Err(force),
-            Err(Stuck::Split { dim, by }) => split(&mut factors, dim, by),
-        }
-    }
-}
-
-/// The shape of a cluster, and its dimensions, outer ones and those of its rows, with the
-/// factors that its nodes split them into.
-fn natural_dims(graph: &Graph, cut: &Cut, cluster: usize) -> (Vec<usize>, Vec<Vec<usize>>) {
-    match cut.placement.clusters.get(cluster) {
-        Some(cluster) => {
-            let mut factors = cluster.factors();
-            factors.extend(cluster.row.iter().flatten().map(|&size| vec![size]));
-            (cluster.shape.clone(), factors)
-        }
-        None => {
-            let mut results = cut.stores[cluster].iter();
-            let shape = results
-                .next()
-                .map(|&id| graph.ty(id).shape.clone())
-                .unwrap_or_default();
-            let factors = shape.iter().map(|&size| vec![size]).collect();
-            (shape, factors)
-        }
-    }
-}
-
-/// Splits the kernel's dimension `dim`; dimensions of extent 1 have no number.
-fn split(factors: &mut [Vec<usize>], dim: Dim, by: usize) {
-    let mut number = 0;
-    for natural in factors {
-        for position in 0..natural.len() {
-            if natural[position] == 1 {
-                continue;
-            }
-            if number == dim {
-                natural[position] /= by;
-                natural.insert(position + 1, by);
-                return;
-            }
-            number += 1;
-        }
-    }
-    bug!("fuse", "there is no dimension {dim} to split by {by}");
-}
-
-enum Stuck {
-    Force(Force),
-    Split { dim: Dim, by: usize },
-}
-
-struct Nest<'a> {
-    graph: &'a Graph,
-    cut: &'a Cut,
-    tensors: &'a Tensors,
-    cluster: usize,
-    /// Extents of the kernel's dimensions.
-    dims: Vec<usize>,
-    /// How many of them are outer ones.
-    outer: usize,
-    /// The cluster's shape, and its indices over `dims`.
-    shape: &'a [usize],
-    point: Vec<IndexExpr>,
-    /// The indices of a row over `dims`, and the dimensions that they run over.
-    row: Vec<IndexExpr>,
-    row_dims: Vec<Dim>,
-    pool: ScalarPool,
-    stages: Vec<Stage>,
-    here: HashMap<NodeId, ScalarId>,
-    read: HashMap<(NodeId, Vec<IndexExpr>, Option<u64>), ScalarId>,
-    /// What was computed, for the kernel's name.
-    computed: Vec<NodeId>,
-}
-
-impl<'a> Nest<'a> {
-    fn new(
-        graph: &'a Graph,
-        cut: &'a Cut,
-        tensors: &'a Tensors,
-        cluster: usize,
-        shape: &'a [usize],
-        factors: &[Vec<usize>],
-    ) -> Nest<'a> {
-        let mut dims = Vec::new();
-        let mut outer = 0;
-        let mut indices = Vec::new();
-        for (position, natural) in factors.iter().enumerate() {
-            let first = dims.len();
-            dims.extend(natural.iter().filter(|&&size| size != 1));
-            indices.push(crate::graph::row_major(&dims[first..], first));
-            if position < shape.len() {
-                outer = dims.len();
-            }
-        }
-        let row = indices.split_off(shape.len());
-        Nest {
-            graph,
-            cut,
-            tensors,
-            cluster,
-            row_dims: (outer..dims.len()).collect(),
-            dims,
-            outer,
-            shape,
-            point: indices,
-            row,
-            pool: ScalarPool::default(),
-            stages: Vec::new(),
-            here: HashMap::new(),
-            read: HashMap::new(),
-            computed: Vec::new(),
-        }
-    }
-
-    fn write(&mut self) -> Result<(), Stuck> {
-        let mut stores = Vec::new();
-        for &id in &self.cut.stores[self.cluster] {
-            let level = self.level(id);
-            let at = self.place(id, &level)?;
-            let value = match self.cut.source(self.graph, id, self.cluster) {
-                Source::Here => self.value_here(id)?,
-                Source::Memory | Source::Again => self.read(id, &at, None)?,
-            };
-            let over = match level {
-                Level::Point => Vec::new(),
-                Level::Row(_) => self.row_dims.clone(),
-            };
-            for &buffer in self.tensors.targets(id) {
-                let at = self.tensor_place(buffer, id, &at);
-                stores.push(Stage::Store {
-                    over: over.clone(),
-                    buffer,
-                    at,
-                    value,
-                });
-            }
-        }
-        self.stages.append(&mut stores);
-        Ok(())
-    }
-
-    fn finish(self) -> Kernel {
-        let clusters = &self.cut.placement.clusters;
-        let seeds = clusters.get(self.cluster).map(|cluster| &cluster.seeds);
-        let first = seeds
-            .and_then(|seeds| seeds.first())
-            .or(self.cut.stores[self.cluster].last());
-        let Some(&main) = first else {
-            bug!("fuse", "cluster {} stores nothing", self.cluster)
-        };
-        let origin = self.graph.node(main).origin as usize;
-        let mut stores = self.cut.stores[self.cluster].iter();
-        let updates =
-            stores.all(|&id| self.tensors.is_update(id)) && seeds.is_none_or(Vec::is_empty);
-        Kernel {
-            name: name::describe(self.graph, &self.computed, updates),
-            dims: self.dims,
-            outer: self.outer,
-            scalars: self.pool.finish(),
-            stages: self.stages,
-            origin: self.graph.origins[origin].clone(),
-        }
-    }
-
-    fn level(&self, id: NodeId) -> Level {
-        match self.cut.placement.cluster_of(id) {
-            Some((home, level)) if home == self.cluster => level.clone(),
-            _ => Level::Point,
-        }
-    }
-
-    /// Which element of a node that is at home here belongs to the present point.
-    fn place(&self, id: NodeId, level: &Level) -> Result<Vec<IndexExpr>, Stuck> {
-        let shape = &self.graph.ty(id).shape;
-        match level {
-            Level::Point if shape == self.shape => Ok(self.point.clone()),
-            Level::Point => {
-                let Some(index) = access::linear(&self.point, self.shape) else {
-                    bug!("fuse", "a point of {:?} is divided", self.shape)
-                };
-                access::digits(&index, &self.dims, shape).map_err(|obstacle| match obstacle {
-                    Obstacle::Split { dim, by } => Stuck::Split { dim, by },
-                    Obstacle::NotAffine => {
-                        bug!(
-                            "fuse",
-                            "{id} {shape:?} does not fit points of {:?}",
-                            self.shape
-                        )
-                    }
-                })
-            }
-            Level::Row(outer) => {
-                let (mut points, mut rows) = (self.point.iter(), self.row.iter());
-                let indices = (0..shape.len()).map(|axis| match outer.contains(&axis) {
-                    true => points.next(),
-                    false => rows.next(),
-                });
-                let indices: Option<Vec<IndexExpr>> = indices.map(Option::<&_>::cloned).collect();
-                match indices {
-                    Some(indices) => Ok(indices),
-                    None => bug!("fuse", "{id} is no row of cluster {}", self.cluster),
-                }
-            }
-        }
-    }
-}
-
-/// Values.
 impl Nest<'_> {
     /// The value of a node that is at home here, at the present point.
-    fn value_here(&mut self, id: NodeId) -> Result<ScalarId, Stuck> {
+    pub(super) fn value_here(&mut self, id: NodeId) -> Result<ScalarId, Stuck> {
         if let Some(&known) = self.here.get(&id) {
             return Ok(known);
         }
@@ -340,17 +113,27 @@ impl Nest<'_> {
     }
 
     fn reduce(&mut self, over: Vec<Dim>, combine: Combine, value: ScalarId) -> ScalarId {
-        self.stages.push(Stage::Reduce {
+        let stage = Stage::Reduce {
             over,
             combine,
             value,
+        };
+        let known = self.stages.iter().position(|other| *other == stage);
+        let number = known.unwrap_or_else(|| {
+            self.stages.push(stage);
+            self.stages.len() - 1
         });
-        self.pool.add(Scalar::Reduced(self.stages.len() - 1))
+        self.pool.add(Scalar::Reduced(number))
     }
 
     /// The value of any node at a place; `fill` where that is outside of it, which
     /// may be left out when it never is.
-    fn read(&mut self, id: NodeId, at: &[IndexExpr], fill: Option<f64>) -> Result<ScalarId, Stuck> {
+    pub(super) fn read(
+        &mut self,
+        id: NodeId,
+        at: &[IndexExpr],
+        fill: Option<f64>,
+    ) -> Result<ScalarId, Stuck> {
         let node = self.graph.node(id);
         let mut axes = at.iter().zip(&node.ty.shape);
         let inside = axes.all(|(index, &size)| index.always_within(&self.dims, size));
@@ -396,12 +179,17 @@ impl Nest<'_> {
         let mut merged = groups.filter(|group| group.len() > 1).flatten();
         match merged.all(|axis| at[axis].always_within(&self.dims, shape[axis])) {
             true => Ok(value),
-            false => Ok(self.guarded(id, at, value, fill)),
+            false => self.guarded(id, at, value, fill),
         }
     }
 
     /// Where in its tensor an element of a node is written.
-    fn tensor_place(&self, buffer: BufferId, id: NodeId, at: &[IndexExpr]) -> Vec<IndexExpr> {
+    pub(super) fn tensor_place(
+        &self,
+        buffer: BufferId,
+        id: NodeId,
+        at: &[IndexExpr],
+    ) -> Vec<IndexExpr> {
         match access::merge(at, &self.graph.ty(id).shape, self.tensors.shape(buffer)) {
             Some(place) => place,
             None => bug!("fuse", "{id} is written at {at:?}"),
@@ -451,15 +239,7 @@ impl Nest<'_> {
             }
         };
         self.computed.push(id);
-        Ok(self.guarded(id, at, value, fill))
-    }
-
-    fn constant(&mut self, value: f64, dtype: DType) -> ScalarId {
-        match dtype {
-            DType::F32 => self.pool.f32(value as f32),
-            DType::I32 => self.pool.i32(value as i64 as i32),
-            DType::Bool => self.pool.add(Scalar::Mask(value != 0.0)),
-        }
+        self.guarded(id, at, value, fill)
     }
 
     fn load_leaf(&mut self, id: NodeId, at: &[IndexExpr], fill: Option<f64>) -> ScalarId {
@@ -490,7 +270,7 @@ impl Nest<'_> {
         let value = self.through(id, operand, &view.map, at, inner_fill)?;
         match same_fill && together {
             true => Ok(value),
-            false => Ok(self.guarded(id, at, value, fill)),
+            false => self.guarded(id, at, value, fill),
         }
     }
 
@@ -564,6 +344,11 @@ impl Nest<'_> {
         }
         let operand = node.inputs[0];
         let reduced = reduced_axes(node);
+        if self.cut.source(self.graph, id, self.cluster) != Source::Here
+            && !self.has_room(reduced.len())
+        {
+            return Err(force(id, Forms::default()));
+        }
         let mut outer = at.iter().cloned();
         let mut over = Vec::new();
         let mut indices = Vec::new();
@@ -581,80 +366,19 @@ impl Nest<'_> {
         Ok(self.reduction(node, over, value, None))
     }
 
+    /// Whether one more reduction fits, over so many dimensions, besides those of this
+    /// cluster and a small one that is at home here.
+    fn has_room(&self, dims: usize) -> bool {
+        let cluster = self.cut.placement.clusters.get(self.cluster);
+        let seeds = cluster.map_or(0, |cluster| cluster.reductions(self.graph));
+        self.stages.len() + seeds + 1 < MOST_REDUCTIONS && self.dims.len() + 2 * dims <= MOST_DIMS
+    }
+
     fn index(&mut self, id: NodeId, index: IndexExpr) -> Result<ScalarId, Stuck> {
         match index.divisor {
             1 => Ok(self.pool.add(Scalar::Index(index))),
             _ => Err(force(id, Forms::default())),
         }
-    }
-
-    /// `value` where the place is inside the node, else `fill`.
-    fn guarded(
-        &mut self,
-        id: NodeId,
-        at: &[IndexExpr],
-        value: ScalarId,
-        fill: Option<f64>,
-    ) -> ScalarId {
-        let Some(fill) = fill else { return value };
-        let ty = &self.graph.ty(id);
-        let Some(inside) = self.inside(at, &ty.shape) else {
-            return value;
-        };
-        let fill = self.constant(fill, ty.dtype);
-        if value == fill {
-            return value;
-        }
-        match ty.dtype {
-            DType::F32 | DType::I32 => self.pool.add(Scalar::Select(inside, value, fill)),
-            DType::Bool => {
-                let outside = self.pool.unary(UnaryOp::Not, inside);
-                let kept = self.pool.binary(BinaryOp::And, inside, value);
-                let other = self.pool.binary(BinaryOp::And, outside, fill);
-                self.pool.binary(BinaryOp::Or, kept, other)
-            }
-        }
-    }
-
-    /// The mask of being inside a tensor; `None` when that is always so.
-    fn inside(&mut self, at: &[IndexExpr], shape: &[usize]) -> Option<ScalarId> {
-        let mut all = None;
-        for (index, &size) in at.iter().zip(shape) {
-            let (low, high) = index.numerator_range(&self.dims);
-            let divisor = index.divisor;
-            let numerator = IndexExpr::affine(index.terms.iter().copied(), index.offset);
-            let numerator = self.pool.add(Scalar::Index(numerator));
-            let mut conditions = Vec::new();
-            if low < 0 {
-                let zero = self.pool.i32(0);
-                conditions.push(self.pool.binary(BinaryOp::LessEq, zero, numerator));
-            }
-            if high >= size as i64 * divisor {
-                let end = self.pool.i32((size as i64 * divisor) as i32);
-                conditions.push(self.pool.binary(BinaryOp::Less, numerator, end));
-            }
-            if divisor != 1 {
-                conditions.push(self.divides(divisor, numerator));
-            }
-            for condition in conditions {
-                all = Some(match all {
-                    Some(others) => self.pool.binary(BinaryOp::And, others, condition),
-                    None => condition,
-                });
-            }
-        }
-        all
-    }
-
-    /// Whether a divisor divides an integer below 2^24: whether its quotient is whole
-    /// in f32. A quotient that rounds up to a whole number fails when multiplied back.
-    fn divides(&mut self, divisor: i64, numerator: ScalarId) -> ScalarId {
-        let x = self.pool.unary(UnaryOp::ToF32, numerator);
-        let divisor = self.pool.f32(divisor as f32);
-        let quotient = self.pool.binary(BinaryOp::Div, x, divisor);
-        let whole = self.pool.unary(UnaryOp::Floor, quotient);
-        let back = self.pool.binary(BinaryOp::Mul, whole, divisor);
-        self.pool.binary(BinaryOp::Equal, back, x)
     }
 }
 

@@ -1,0 +1,158 @@
+//! What is planned for shapes that matter.
+
+use super::cases::{Case, Conv, product};
+use crate::nest::{Combine, Kernel, Stage, verify_kernel};
+use crate::schedule::Layout;
+use crate::schedule::tiles::{TilePlan, Tiled, TiledStep, plan};
+use crate::target::{Isa, Target};
+
+fn tiled(case: &Case, isa: Isa) -> Tiled {
+    let target = Target {
+        isa,
+        features: Vec::new(),
+    };
+    plan(&case.kernel, &case.buffers, &case.layouts, &target).unwrap()
+}
+
+/// The plan of a case that becomes tiles and nothing else.
+fn alone(case: &Case, isa: Isa) -> TilePlan {
+    let mut tiled = tiled(case, isa);
+    assert!(tiled.buffers.is_empty());
+    match (tiled.steps.pop(), tiled.steps.is_empty()) {
+        (Some(TiledStep::Tiles(_, plan)), true) => plan,
+        steps => panic!("not one contraction: {steps:?}"),
+    }
+}
+
+fn mnist() -> Conv {
+    Conv {
+        b: 64,
+        c: 32,
+        h: 28,
+        w: 28,
+        k: 64,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+    }
+}
+
+#[test]
+fn rows_divide_evenly_among_tiles() {
+    for m in 1..200 {
+        let plan = alone(&product(m, 64, 16), Isa::Avx512);
+        let rows = &plan.rows;
+        let small = rows.large - usize::from(rows.smalls > 0);
+        assert_eq!(rows.larges * rows.large + rows.smalls * small, m.max(1));
+        assert!(m < 28 || small > 4, "{m} rows in {rows:?}");
+    }
+}
+
+#[test]
+fn forward_convolutions_copy_nothing() {
+    let plan = alone(&mnist().forward(), Isa::Avx512);
+    assert_eq!((plan.rows.large, plan.columns.width), (14, 32));
+    // Kernel rows, and in each three pixels of all channels side by side.
+    let extents = plan.reduce.iter().map(|&dim| plan.linear.dims[dim]);
+    assert_eq!(extents.collect::<Vec<_>>(), [3, 96]);
+    assert_eq!(plan.tasks(), 128);
+}
+
+#[test]
+fn small_images_lie_in_a_tile_as_rows_of_rows() {
+    let conv = Conv {
+        h: 7,
+        w: 7,
+        ..mnist()
+    };
+    let plan = alone(&conv.forward(), Isa::Avx512);
+    let whole: usize = plan
+        .rows
+        .whole
+        .iter()
+        .map(|&dim| plan.linear.dims[dim])
+        .product();
+    assert!(plan.rows.large * whole > 7, "{plan}");
+}
+
+#[test]
+fn gradients_of_weights_sum_in_parts() {
+    let case = mnist().backward_weights();
+    let tiled = tiled(&case, Isa::Avx512);
+    let [TiledStep::Tiles(parts, _), TiledStep::Loops(combine)] = &tiled.steps[..] else {
+        panic!("{:?}", tiled.steps);
+    };
+    let (buffer, _) = &tiled.buffers[0];
+    assert_eq!(buffer.extents, [16, 3, 3, 32, 64]);
+    assert_eq!(parts.outer, case.kernel.outer + 1);
+    assert!(sums_over(combine, 16));
+    let buffers = [&case.buffers[..], std::slice::from_ref(buffer)].concat();
+    verify_kernel(parts, &buffers).unwrap();
+    verify_kernel(combine, &buffers).unwrap();
+}
+
+/// Whether the first stage sums over one dimension of this extent.
+fn sums_over(kernel: &Kernel, extent: usize) -> bool {
+    matches!(
+        &kernel.stages[0],
+        Stage::Reduce { over, combine: Combine::Sum, .. }
+            if over.iter().map(|&dim| kernel.dims[dim]).eq([extent])
+    )
+}
+
+#[test]
+fn weights_the_other_way_round_are_packed_in_panels() {
+    let tiled = tiled(&mnist().backward_data(), Isa::Avx2);
+    let [TiledStep::Loops(_), TiledStep::Tiles(_, plan)] = &tiled.steps[..] else {
+        panic!("{:?}", tiled.steps);
+    };
+    let (panels, _) = &tiled.buffers[0];
+    assert_eq!(panels.extents.last(), Some(&plan.columns.width));
+}
+
+/// Plans depend on shapes and target, so that results do not depend on threads; and equal
+/// kernels on equal layouts are equal code.
+#[test]
+fn plans_are_reproducible() {
+    for isa in Isa::ALL {
+        assert_eq!(
+            alone(&mnist().forward(), isa),
+            alone(&mnist().forward(), isa)
+        );
+    }
+}
+
+#[test]
+fn without_columns_there_are_no_tiles() {
+    let target = Target {
+        isa: Isa::Avx512,
+        features: Vec::new(),
+    };
+    let case = product(100, 1, 100);
+    assert!(plan(&case.kernel, &case.buffers, &case.layouts, &target).is_none());
+    let mut reads_only = product(8, 16, 8);
+    reads_only.kernel.stages.remove(0);
+    assert!(
+        plan(
+            &reads_only.kernel,
+            &reads_only.buffers,
+            &reads_only.layouts,
+            &target
+        )
+        .is_none()
+    );
+}
+
+#[test]
+fn results_along_rows_need_no_packed_weights() {
+    // The gradient of a dense layer's input, with weights [in, out].
+    let mut case = product(64, 12544, 128);
+    case.layouts[1] = Layout::new(vec![128, 12544], vec![1, 0], vec![(0, 0); 2]);
+    let tiled = tiled(&case, Isa::Avx512);
+    let packed: usize = tiled
+        .buffers
+        .iter()
+        .map(|(_, layout)| layout.elements)
+        .sum();
+    assert_eq!(packed, 64 * 128);
+}
