@@ -60,6 +60,7 @@ fn models_have_as_many_parameters_as_elsewhere() {
     assert_eq!(parameters(&model("mnist_cnn.nn")), 1_625_866);
     assert_eq!(parameters(&model("mnist_keras_cnn.nn")), 54_410);
     assert_eq!(parameters(&model("cifar_cnn.nn")), 122_570);
+    assert_eq!(parameters(&model("autoencoder.nn")), 435_536);
 }
 
 #[test]
