@@ -134,6 +134,9 @@ pub struct ModelArgs {
     /// Samples per step, instead of the model's `batch`.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub batch: Option<usize>,
+    /// Folder with the data's files, instead of `$NNC_DATA`, `./data` and the cache.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 /// How to compile and run.
@@ -164,9 +167,6 @@ pub enum IsaChoice {
 /// Where data comes from.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Folder with the data set's files; before `$NNC_DATA`, `./data` and the cache.
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
     /// Never download.
     #[arg(long)]
     pub offline: bool,

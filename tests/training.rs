@@ -47,7 +47,7 @@ fn on_digits(text: &str, train: usize, test: usize) -> Compiled {
 
 fn data(model: &Compiled) -> Dataset {
     let mut request = Request {
-        directory: None,
+        places: Default::default(),
         offline: true,
         seed: model.experiment.seed,
         progress: &mut |_| {},

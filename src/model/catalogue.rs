@@ -2,22 +2,28 @@
 
 use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, Signature};
 use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
-use nnc_runtime::data::{self, Call, ParameterKind, Value};
+use nnc_runtime::data::{self, Call, ParameterKind, Places, Value};
 
 /// All sources and loader steps of the runtime.
 pub struct Catalogue {
     signatures: Vec<Signature>,
+    places: Places,
 }
 
 impl Catalogue {
-    /// Translates the runtime's tables.
-    pub fn new() -> Catalogue {
+    /// Translates the runtime's tables; files that a source names are looked for in `places`.
+    pub fn new(places: Places) -> Catalogue {
         let of = |table: &[data::Signature], role| -> Vec<Signature> {
             table.iter().map(|entry| signature(entry, role)).collect()
         };
         let mut signatures = of(data::SOURCES, Role::Source);
         signatures.extend(of(data::STEPS, Role::Step));
-        Catalogue { signatures }
+        Catalogue { signatures, places }
+    }
+
+    /// Where files are looked for.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 }
 
@@ -32,7 +38,7 @@ impl Catalog for Catalogue {
         arguments: &[(String, DataValue)],
     ) -> Result<Vec<Field>, String> {
         let call = call(source, arguments);
-        let fields = data::fields(&call).map_err(|error| error.to_string())?;
+        let fields = data::fields(&call, &self.places).map_err(|error| error.to_string())?;
         Ok(fields.into_iter().map(field).collect())
     }
 }
@@ -94,6 +100,7 @@ fn parameter(parameter: &data::Parameter) -> DataParameter {
             ParameterKind::Float => DataType::Float,
             ParameterKind::Floats => DataType::Numbers,
             ParameterKind::Bool => DataType::Bool,
+            ParameterKind::Text => DataType::String,
         },
         default: parameter.default.map(|text| default(parameter.kind, text)),
     }
@@ -105,6 +112,7 @@ fn default(kind: ParameterKind, text: &str) -> DataValue {
         ParameterKind::Int => text.parse().ok().map(DataValue::Int),
         ParameterKind::Float | ParameterKind::Floats => text.parse().ok().map(DataValue::Float),
         ParameterKind::Bool => text.parse().ok().map(DataValue::Bool),
+        ParameterKind::Text => Some(DataValue::String(text.to_owned())),
     };
     match value {
         Some(value) => value,
@@ -118,13 +126,14 @@ mod tests {
 
     #[test]
     fn every_entry_of_the_runtime_translates() {
-        let catalogue = Catalogue::new();
+        let catalogue = Catalogue::new(Places::default());
         assert_eq!(
             catalogue.signatures().len(),
             data::SOURCES.len() + data::STEPS.len()
         );
         for signature in catalogue.signatures() {
-            if signature.role == Role::Source {
+            let needs_none = signature.parameters.iter().all(|p| p.default.is_some());
+            if signature.role == Role::Source && needs_none {
                 let fields = catalogue.fields(&signature.name, &[]);
                 assert!(
                     fields.is_ok_and(|fields| !fields.is_empty()),

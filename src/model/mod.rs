@@ -17,6 +17,7 @@ use nnc_compiler::elaborate::{Override, Request, elaborate, prelude};
 use nnc_compiler::graph::{Model, SlotKind};
 use nnc_grammar::ast::File;
 use nnc_grammar::{Diagnostic, FileId, Severity, Sources, parse, render};
+use nnc_runtime::data::Places;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,11 @@ impl Loaded {
         })
     }
 
+    /// Where the files lie that the model names.
+    pub fn places(&self) -> &Places {
+        self.text.catalogue.places()
+    }
+
     /// Elements of all parameters.
     pub fn parameters(&self) -> usize {
         self.elements(SlotKind::Param)
@@ -110,7 +116,10 @@ impl Text {
         Ok(Text {
             overrides: overrides(&args.overrides, &mut sources)?,
             prelude: prelude(&mut sources),
-            catalogue: Catalogue::new(),
+            catalogue: Catalogue::new(Places {
+                directory: args.data.clone(),
+                model: args.model.parent().map(Path::to_path_buf),
+            }),
             sources,
             main,
             file,

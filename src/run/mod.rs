@@ -73,7 +73,7 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
 pub fn load_data(loaded: &Loaded, args: &DataArgs, seed: u64, report: &Report) -> Outcome<Dataset> {
     let mut bar = DownloadBar::new(*report);
     let mut request = Request {
-        directory: args.data.clone(),
+        places: loaded.places().clone(),
         offline: args.offline,
         seed,
         progress: &mut |progress| bar.notice(&progress),

@@ -53,7 +53,7 @@ struct WithSamples {
 
 impl WithSamples {
     fn new() -> WithSamples {
-        let known = Catalogue::new();
+        let known = Catalogue::new(Default::default());
         let parameter = |name: &str, ty, default| DataParameter {
             name: name.to_owned(),
             ty,

@@ -89,6 +89,15 @@ impl Call {
         }
     }
 
+    /// A text.
+    pub(super) fn string(&self, name: &str) -> Result<&str> {
+        match self.argument(name) {
+            Some(Value::String(text)) => Ok(text),
+            Some(other) => Err(self.fault(format!("`{name}` is {other}, not a string"))),
+            None => Err(self.fault(format!("`{name}` is missing"))),
+        }
+    }
+
     /// This call makes no sense.
     pub(super) fn fault(&self, fault: impl Into<String>) -> Error {
         Error::BadArgument {

@@ -1,6 +1,6 @@
 //! What can stand in a model's `data = ...`: one table of sources, one of steps.
 
-use super::{Call, Field, cifar10, digits, linear, mnist};
+use super::{Call, Field, Places, cifar10, digits, linear, mnist, text};
 use crate::error::{Error, Result};
 
 /// A data source or a loader step, for the compiler's checks and for people.
@@ -38,6 +38,8 @@ pub enum ParameterKind {
     Floats,
     /// True or false.
     Bool,
+    /// A string.
+    Text,
 }
 
 const fn optional(
@@ -63,7 +65,7 @@ const fn required(name: &'static str, kind: ParameterKind, doc: &'static str) ->
     }
 }
 
-use ParameterKind::{Bool, Float, Floats, Int};
+use ParameterKind::{Bool, Float, Floats, Int, Text};
 
 /// Where samples come from.
 pub const SOURCES: &[Signature] = &[
@@ -106,7 +108,27 @@ pub const SOURCES: &[Signature] = &[
         doc: "Photographs of ten kinds, 50,000 + 10,000 of 32 x 32. Fields: image [3, 32, 32], label class(10).",
         parameters: &[],
     },
+    Signature {
+        name: "text",
+        doc: "Windows of a text file, character by character; its last tenth is for the test. \
+              Fields: tokens [context] class(characters), target: the same, one on.",
+        parameters: &[required("file", Text, "UTF-8"), CONTEXT, STRIDE],
+    },
+    Signature {
+        name: "tinyshakespeare",
+        doc: "A million characters of Shakespeare's plays, 65 different ones, as `text` gives them. \
+              Fields: tokens [context] class(65), target.",
+        parameters: &[CONTEXT, STRIDE],
+    },
 ];
+
+const CONTEXT: Parameter = required("context", Int, "characters of a sample");
+const STRIDE: Parameter = optional(
+    "stride",
+    Int,
+    "0",
+    "from the start of a training sample to that of the next; 0 is the context: side by side",
+);
 
 /// What may follow a source, by `|>`.
 pub const STEPS: &[Signature] = &[
@@ -144,14 +166,16 @@ pub const STEPS: &[Signature] = &[
     },
 ];
 
-/// The fields of a source's samples.
-pub fn fields(source: &Call) -> Result<Vec<Field>> {
+/// The fields of a source's samples; where they depend on a file, it is read.
+pub fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
     known(source, SOURCES, "data source")?;
     match source.name.as_str() {
         "mnist" => Ok(mnist::fields()),
         "digits" => Ok(digits::fields()),
         "linear" => linear::fields(source),
         "cifar10" => Ok(cifar10::fields()),
+        "text" => text::fields(source, places),
+        "tinyshakespeare" => text::shakespeare_fields(source),
         other => unreachable!("`{other}` is in the catalogue"),
     }
 }
@@ -193,17 +217,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_has_fields() {
+    fn every_source_says_what_its_samples_are() {
         for source in SOURCES {
-            let fields = fields(&Call::new(source.name)).unwrap();
-            assert_eq!(fields.len(), 2, "{}", source.name);
-            assert!(source.doc.contains(&fields[0].name) && source.doc.contains(&fields[1].name));
+            assert!(source.doc.contains("Fields: "), "{}", source.name);
+            if source.parameters.iter().all(|p| p.default.is_some()) {
+                let fields = fields(&Call::new(source.name), &Places::default()).unwrap();
+                assert!(
+                    fields.iter().all(|f| source.doc.contains(&f.name)),
+                    "{}",
+                    source.name
+                );
+            }
         }
     }
 
     #[test]
     fn strangers_are_refused() {
-        let message = |call: Call| fields(&call).unwrap_err().to_string();
+        let message = |call: Call| fields(&call, &Places::default()).unwrap_err().to_string();
         assert!(message(Call::new("mnits")).contains("no such data source; there are: mnist, "));
         let call = Call::new("digits").with("size", Value::Int(3));
         assert_eq!(message(call), "`digits(size: 3)`: `digits` takes no `size`");

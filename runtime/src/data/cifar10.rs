@@ -55,7 +55,6 @@ const FILES: FileSet = FileSet {
             .iter()
             .any(|name| folder.join(name).exists())
     },
-    read,
     remote: Remote {
         mirrors: &["https://www.cs.toronto.edu/~kriz/"],
         files: &[RemoteFile {
@@ -85,7 +84,7 @@ pub(super) fn fields() -> Vec<Field> {
 /// From files or the network; nothing stands in for photographs.
 pub(super) fn load(request: &mut Request<'_>) -> Result<Dataset> {
     match find(&FILES, request)? {
-        Found::Data(dataset) => Ok(dataset),
+        Found::Folder(folder, provenance) => read(&folder, provenance),
         Found::Nowhere(reason) => Err(Error::NoData(format!(
             "there is no CIFAR-10: {reason}; `--data DIR` names a folder with {}",
             FILES.expected
@@ -100,7 +99,7 @@ struct Samples {
     labels: Vec<u8>,
 }
 
-fn read(folder: &Path) -> Result<Dataset> {
+fn read(folder: &Path, provenance: Provenance) -> Result<Dataset> {
     let unpacked = [folder.join(UNPACKED), folder.to_path_buf()]
         .into_iter()
         .find(|place| place.join(TRAIN[0]).exists());
@@ -118,7 +117,7 @@ fn read(folder: &Path) -> Result<Dataset> {
         valid: None,
         test: split(test),
         shuffle: true,
-        provenance: Provenance::Files(folder.to_path_buf()),
+        provenance,
     })
 }
 

@@ -2,10 +2,58 @@
 //! the user's cache, or on the network.
 
 use super::download::{Remote, download};
-use super::{Dataset, Provenance, Request};
+use super::{Provenance, Request};
 use crate::error::{Error, Result};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
+
+/// Where files may lie that a model names.
+#[derive(Clone, Default, Debug)]
+pub struct Places {
+    /// The folder that the user says; nothing else is tried then.
+    pub directory: Option<PathBuf>,
+    /// The folder of the model file.
+    pub model: Option<PathBuf>,
+}
+
+impl Places {
+    /// The file or folder of that name: beside the model, in the working directory, in
+    /// `$NNC_DATA` or in `./data`, whichever has it first.
+    pub(super) fn find(&self, name: &str) -> Result<PathBuf> {
+        let places = match &self.directory {
+            Some(given) => vec![given.join(name)],
+            None => {
+                let shared = std::env::var_os("NNC_DATA").map(PathBuf::from);
+                let folders = [
+                    self.model.clone(),
+                    Some(PathBuf::new()),
+                    shared,
+                    Some("data".into()),
+                ];
+                let mut places: Vec<PathBuf> = folders
+                    .into_iter()
+                    .flatten()
+                    .map(|folder| folder.join(name))
+                    .collect();
+                places.dedup();
+                places
+            }
+        };
+        match places.iter().find(|place| place.exists()) {
+            Some(place) => Ok(place.clone()),
+            None => {
+                let tried: Vec<String> = places
+                    .iter()
+                    .map(|p| format!("`{}`", p.display()))
+                    .collect();
+                Err(Error::NoData(format!(
+                    "there is no {}",
+                    tried.join(" and no ")
+                )))
+            }
+        }
+    }
+}
 
 /// A data set that consists of files.
 pub(super) struct FileSet {
@@ -15,16 +63,14 @@ pub(super) struct FileSet {
     pub expected: &'static str,
     /// Whether a folder has any of its files; what else it lacks is then an error.
     pub is_in: fn(&Path) -> bool,
-    /// Reads the files of a folder.
-    pub read: fn(&Path) -> Result<Dataset>,
     /// Who offers the files.
     pub remote: Remote,
 }
 
 /// What a search comes to.
 pub(super) enum Found {
-    /// The data.
-    Data(Dataset),
+    /// The folder with its files, and how they got there.
+    Folder(PathBuf, Provenance),
     /// Why there are none.
     Nowhere(String),
 }
@@ -32,10 +78,11 @@ pub(super) enum Found {
 /// Looks into the places in order of how explicitly they were named. Files that are
 /// there and damaged are an error, not a reason to look elsewhere.
 pub(super) fn find(set: &FileSet, request: &mut Request<'_>) -> Result<Found> {
-    if let Some(given) = &request.directory {
+    let there = |place: PathBuf| Ok(Found::Folder(place.clone(), Provenance::Files(place)));
+    if let Some(given) = &request.places.directory {
         let mut places = [given.join(set.name), given.clone()].into_iter();
         return match places.find(|place| (set.is_in)(place)) {
-            Some(place) => (set.read)(&place).map(Found::Data),
+            Some(place) => there(place),
             None => Err(Error::NoData(format!(
                 "there is no {} in `{}`: expected {}",
                 set.name,
@@ -48,7 +95,7 @@ pub(super) fn find(set: &FileSet, request: &mut Request<'_>) -> Result<Found> {
     let own = PathBuf::from("data").join(set.name);
     let mut places = shared.into_iter().chain([own]);
     match places.find(|place| (set.is_in)(place)) {
-        Some(place) => (set.read)(&place).map(Found::Data),
+        Some(place) => there(place),
         None => from_cache(set, request),
     }
 }
@@ -59,7 +106,7 @@ fn from_cache(set: &FileSet, request: &mut Request<'_>) -> Result<Found> {
         Err(error) => return Ok(Found::Nowhere(format!("there is no cache: {error}"))),
     };
     if set.remote.is_complete(&cache) {
-        return (set.read)(&cache).map(Found::Data);
+        return Ok(Found::Folder(cache.clone(), Provenance::Files(cache)));
     }
     if request.offline {
         let reason = "it is not on this machine, and downloads are forbidden";
@@ -68,12 +115,11 @@ fn from_cache(set: &FileSet, request: &mut Request<'_>) -> Result<Found> {
     match download(&set.remote, &cache, request.progress) {
         Err(reason) => Ok(Found::Nowhere(reason)),
         Ok(mirror) => {
-            let mut dataset = (set.read)(&cache)?;
-            dataset.provenance = Provenance::Downloaded {
+            let provenance = Provenance::Downloaded {
                 from: mirror.to_string(),
-                to: cache,
+                to: cache.clone(),
             };
-            Ok(Found::Data(dataset))
+            Ok(Found::Folder(cache, provenance))
         }
     }
 }

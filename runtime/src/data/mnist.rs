@@ -22,7 +22,6 @@ const FILES: FileSet = FileSet {
         let mut names = TRAIN.iter().chain(&TEST);
         names.any(|name| find_file(folder, name).is_some())
     },
-    read: from_files,
     remote: Remote {
         mirrors: &[
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -77,7 +76,7 @@ pub(super) fn fields() -> Vec<Field> {
 /// From files or the network, else synthetic digits.
 pub(super) fn load(request: &mut Request<'_>) -> Result<Dataset> {
     match find(&FILES, request)? {
-        Found::Data(dataset) => Ok(dataset),
+        Found::Folder(folder, provenance) => from_files(&folder, provenance),
         Found::Nowhere(reason) => {
             let mut dataset = digits::default()?;
             dataset.provenance = Provenance::Substitute {
@@ -90,14 +89,14 @@ pub(super) fn load(request: &mut Request<'_>) -> Result<Dataset> {
     }
 }
 
-fn from_files(directory: &Path) -> Result<Dataset> {
+fn from_files(directory: &Path, provenance: Provenance) -> Result<Dataset> {
     let (train, test) = rayon::join(|| split(directory, TRAIN), || split(directory, TEST));
     Ok(Dataset {
         train: train?,
         valid: None,
         test: test?,
         shuffle: true,
-        provenance: Provenance::Files(directory.to_path_buf()),
+        provenance,
     })
 }
 

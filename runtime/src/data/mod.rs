@@ -12,12 +12,15 @@ mod idx;
 mod cifar10;
 mod digits;
 mod linear;
+mod text;
 
 pub use call::{Call, Value};
 pub use catalogue::{Parameter, ParameterKind, SOURCES, STEPS, Signature, fields};
 pub use download::Progress;
+pub use find::Places;
 pub use pipeline::{Affine, affine};
-pub use samples::{Column, Split, Values};
+pub use samples::{Column, Split, Values, Windows};
+pub use text::{Vocabulary, vocabulary};
 
 use crate::error::Result;
 use std::fmt;
@@ -101,8 +104,8 @@ impl fmt::Display for Provenance {
 
 /// How to find or make data.
 pub struct Request<'a> {
-    /// Where the user says that the files are.
-    pub directory: Option<PathBuf>,
+    /// Where files may lie.
+    pub places: Places,
     /// Never use the network.
     pub offline: bool,
     /// The run's seed: decides which samples become the validation split.
@@ -119,6 +122,8 @@ pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
         "digits" => digits::load(source)?,
         "linear" => linear::load(source)?,
         "cifar10" => cifar10::load(request)?,
+        "text" => text::load(source, &request.places)?,
+        "tinyshakespeare" => text::load_shakespeare(source, request)?,
         other => unreachable!("`{other}` is in the catalogue"),
     };
     pipeline::apply(dataset, steps, request.seed)

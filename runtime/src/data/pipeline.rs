@@ -113,7 +113,7 @@ fn normalize(dataset: &mut Dataset, step: &Call) -> Result<()> {
             Values::Bytes(_, map) | Values::Floats(_, map) => {
                 *map = affine(map.clone(), &column.field, std::slice::from_ref(step))?;
             }
-            Values::Classes(_) => {
+            Values::Classes(_) | Values::Windows(..) => {
                 return Err(step.fault(format!("`{}` are classes", column.field.name)));
             }
         }

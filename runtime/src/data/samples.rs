@@ -26,6 +26,19 @@ pub enum Values {
     Floats(Arc<Vec<f32>>, Affine),
     /// Classes.
     Classes(Arc<Vec<i32>>),
+    /// Classes in windows, which may overlap, of one long sequence.
+    Windows(Arc<Vec<i32>>, Windows),
+}
+
+/// Where the windows of a sequence start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windows {
+    /// The first one.
+    pub offset: usize,
+    /// From one to the next.
+    pub stride: usize,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// Some of the samples of a data set.
@@ -117,6 +130,14 @@ impl Split {
                         to.copy_from_slice(from);
                     });
                 }
+                Values::Windows(all, windows) => {
+                    let size = column.elements();
+                    let out: &mut [i32] = rows.field(input);
+                    for (to, &sample) in out.chunks_exact_mut(size).zip(batch) {
+                        let start = windows.offset + sample as usize * windows.stride;
+                        to.copy_from_slice(&all[start..start + size]);
+                    }
+                }
                 Values::Bytes(all, affine) => {
                     column.copy(all, batch, rows.field(input), |from, to| {
                         affine.bytes(from, to);
@@ -146,6 +167,7 @@ impl Column {
             Values::Bytes(values, _) => values.len(),
             Values::Floats(values, _) => values.len(),
             Values::Classes(values) => values.len(),
+            Values::Windows(_, windows) => return windows.count,
         };
         values / self.elements()
     }
@@ -172,7 +194,7 @@ impl Column {
 
     fn check(&self, input: &InputBinding) -> Result<(), String> {
         let element = match self.values {
-            Values::Classes(_) => Element::I32,
+            Values::Classes(_) | Values::Windows(..) => Element::I32,
             Values::Bytes(..) | Values::Floats(..) => Element::F32,
         };
         let field = &self.field;

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 fn request(directory: Option<&Path>) -> Request<'static> {
     Request {
-        directory: directory.map(Path::to_path_buf),
+        places: Places {
+            directory: directory.map(Path::to_path_buf),
+            model: None,
+        },
         offline: true,
         seed: 1,
         progress: Box::leak(Box::new(|_| {})),
@@ -116,7 +119,7 @@ fn mnist_files_become_batches() {
     assert_eq!((data.train.samples(), data.test.samples()), (5, 3));
     assert_eq!(data.provenance, Provenance::Files(directory.path().into()));
     for threads in [1, 3] {
-        let fields = fields(&pipeline[0]).unwrap();
+        let fields = fields(&pipeline[0], &Places::default()).unwrap();
         let batch = gathered(&data.train, &[4, 0, 3], &fields, threads);
         let pixel = |image: usize| batch[0][image * 784 + 783];
         for (image, brightness) in [(0, 204.0 / 255.0), (1, 0.0), (2, 153.0 / 255.0)] {

@@ -176,7 +176,7 @@ fn samples() -> Dataset {
         Call::new("split").with("valid", Value::Float(0.1)),
     ];
     let mut request = Request {
-        directory: None,
+        places: Default::default(),
         offline: true,
         seed: 1,
         progress: &mut |_| {},
