@@ -1,8 +1,9 @@
 //! `erf(x) = 2 / sqrt(pi) * (integral of e^(-t^2) for t from 0 to x)`, the error function.
 //!
-//! Edges: odd; 1 beyond 4, NaN at NaN. Within 6 ulp. Gradient: `dy * 2 / sqrt(pi) * e^(-x^2)`.
+//! Edges: odd; 1 beyond 3.84, NaN at NaN. Within 5 ulp. Gradient: `dy * 2 / sqrt(pi) * e^(-x^2)`.
 //!
-//! Lowering: an odd rational function of degrees 13 and 8 (Eigen's).
+//! Lowering: an odd rational function of degrees 13 and 8, fitted to the least relative error
+//! (4.1e-8) between 0 and where it reaches 1; what is left is rounding.
 
 use super::Chain;
 use super::operands::{Inferred, Operands, REALS};
@@ -23,14 +24,13 @@ pub fn grad(c: &mut Chain) {
 }
 
 pub fn lower(s: &mut ScalarPool, x: &[ScalarId], _: DType) -> ScalarId {
-    // Where the rational function reaches 1. A NaN passes as the second operand.
-    let (low, high) = (s.f32(-4.0), s.f32(4.0));
+    // Where the rational function is 1. A NaN passes as the second operand.
+    let (low, high) = (s.f32(-3.838), s.f32(3.838));
     let x = s.max(low, x[0]);
     let x = s.min(high, x);
     let square = s.times(x, x);
     let numerator = s.polynomial(square, &NUMERATOR);
     let denominator = s.polynomial(square, &DENOMINATOR);
-    // The quotient first: near 0 the product of x and the small numerator would be denormal.
     let slope = s.over(numerator, denominator);
     s.times(slope, x)
 }
@@ -55,20 +55,20 @@ pub fn eval(x: &[f64], _: DType) -> f64 {
 
 /// In x^2, from the highest power down.
 const NUMERATOR: [f32; 7] = [
-    -2.726_142_3e-10,
-    2.770_681_4e-8,
-    -2.101_024e-6,
-    -5.692_506_4e-5,
-    -7.349_906_4e-4,
-    -2.954_6e-3,
-    -1.609_603_3e-2,
+    2.089_585_6e-8,
+    -1.982_109e-6,
+    1.366_893_7e-4,
+    3.413_046_2e-3,
+    4.962_449e-2,
+    1.926_610_9e-1,
+    std::f32::consts::FRAC_2_SQRT_PI,
 ];
 
 /// In x^2, from the highest power down.
 const DENOMINATOR: [f32; 5] = [
-    -1.456_607_2e-5,
-    -2.133_740_6e-4,
-    -1.682_827e-3,
-    -7.373_329e-3,
-    -1.426_473_9e-2,
+    8.917_991e-4,
+    1.374_872_7e-2,
+    1.120_100_5e-1,
+    5.040_735e-1,
+    1.0,
 ];

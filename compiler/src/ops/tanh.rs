@@ -1,8 +1,9 @@
 //! `tanh(x)`, the hyperbolic tangent.
 //!
-//! Edges: odd; 1 beyond 9, NaN at NaN. Within 5.5 ulp. Gradient: `dy * (1 - y^2)`.
+//! Edges: odd; 1 beyond 8.85, NaN at NaN. Within 4.5 ulp. Gradient: `dy * (1 - y^2)`.
 //!
-//! Lowering: an odd rational function of degrees 13 and 6 (Eigen's).
+//! Lowering: an odd rational function of degrees 13 and 6, fitted to the least relative error
+//! (5.6e-9) between 0 and where it reaches 1; what is left is rounding.
 
 use super::Chain;
 use super::operands::{Inferred, Operands, REALS};
@@ -22,14 +23,13 @@ pub fn grad(c: &mut Chain) {
 
 pub fn lower(s: &mut ScalarPool, x: &[ScalarId], _: DType) -> ScalarId {
     let x = x[0];
-    // Where the rational function reaches 1. A NaN passes as the second operand.
-    let (low, high) = (s.f32(-7.905_311), s.f32(7.905_311));
+    // Where the rational function is 1. A NaN passes as the second operand.
+    let (low, high) = (s.f32(-8.848), s.f32(8.848));
     let clamped = s.max(low, x);
     let clamped = s.min(high, clamped);
     let square = s.times(clamped, clamped);
     let numerator = s.polynomial(square, &NUMERATOR);
     let denominator = s.polynomial(square, &DENOMINATOR);
-    // The quotient first: near 0 the product of x and the small numerator would be denormal.
     let slope = s.over(numerator, denominator);
     s.times(slope, clamped)
 }
@@ -40,14 +40,14 @@ pub fn eval(x: &[f64], _: DType) -> f64 {
 
 /// In x^2, from the highest power down.
 const NUMERATOR: [f32; 7] = [
-    -2.760_768_5e-16,
-    2.000_188e-13,
-    -8.604_672e-11,
-    5.122_297e-8,
-    1.485_722_4e-5,
-    6.372_619_3e-4,
-    4.893_524_6e-3,
+    -8.902_878e-14,
+    5.435_002_8e-11,
+    -2.054_415_5e-8,
+    1.123_167_5e-5,
+    3.111_292_1e-3,
+    1.309_056_3e-1,
+    1.0,
 ];
 
 /// In x^2, from the highest power down.
-const DENOMINATOR: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3];
+const DENOMINATOR: [f32; 4] = [2.556_862e-4, 2.452_434_4e-2, 4.642_389e-1, 1.0];
