@@ -29,6 +29,10 @@ const USES: &[(&str, &str)] = &[
         "layer running_center",
         "image |> flatten |> running_center |> dense(10)",
     ),
+    (
+        "layer tied",
+        "let x: [c, h, w] = image\n let y = x[c = 0] |> slice(over: h, from: 0, to: 2)\n let t: [t, k] = y\n argmax(t, over: k) |> tied(28, 8) |> flatten |> dense(10)",
+    ),
     ("layer mine", "image |> flatten |> mine(10)"),
 ];
 
@@ -55,6 +59,7 @@ fn forms_that_the_text_describes() {
         "let x: [c, h, w] = image\n let y: [h, w] = x[c = 0]\n transpose(y, to: [w, h]) |> flatten |> dense(10)",
         "let x: [c, h, w] = image\n concat([x, x], over: c) |> flatten |> dense(8 / 2 + 6)",
         "let x: [c, h, w] = image\n slice(x * index(x, over: h), over: h, from: 2, to: 5) |> flatten |> dense(10)",
+        "let x: [d] = image |> flatten |> dense(30)\n split(x, 3, over: d) |> each(reshape(shape: [5, 2])) |> stack |> flatten |> dense(10)",
         "image |> flatten |> dense(10, init: normal(std: 0.02)) |> dense(10, init: he_normal)",
     ] {
         elaborates(&program(body));

@@ -173,6 +173,63 @@ fn products_are_said_by_axes() {
 }
 
 #[test]
+fn elements_are_put_elsewhere() {
+    let of = |body: &str| result(&program("", &format!("let v: [n] = x\n {body}")))[..].to_vec();
+    let first = |body: &str| {
+        let all = of(body);
+        all[..all.len() / 2].to_vec()
+    };
+    assert_eq!(first("reverse(v, over: n)"), [4.0, 3.0, 2.0, 1.0]);
+    assert_eq!(
+        first("dilate(v, over: n, by: 2)"),
+        [1.0, 0.0, 2.0, 0.0, 3.0, 0.0, 4.0]
+    );
+    assert_eq!(
+        first("stretch(v, over: n, by: 2)"),
+        [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
+    );
+    assert_eq!(
+        first("flatten()(stack([v, 10 * v]))"),
+        [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0]
+    );
+    assert_eq!(first("cumsum(v, over: n)"), [1.0, 3.0, 6.0, 10.0]);
+    assert_eq!(first("v + fill(5, [n])"), [6.0, 7.0, 8.0, 9.0]);
+    let parts = "let a, b = split(v, 2, over: n) |> each(exp)\n log(a) * log(b)";
+    for (found, expected) in first(parts).into_iter().zip([3.0, 8.0]) {
+        assert!((found - expected).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn places_are_read_and_added_to() {
+    // Of the table [[1, 2], [3, 4], [5, 6]] the row that is the greatest element's place.
+    let table = "param w: [k, d] = zeros";
+    let layer =
+        format!("layer rows(x: [t, k], d) {{ {table}\n gather(w, argmax(x, over: k), over: k) }}");
+    let text = program(&layer, "x |> reshape([2, 2]) |> rows(2) |> flatten");
+    assert_eq!(result(&text)[..4], [3.0, 4.0, 3.0, 4.0]);
+    let sums = "let m: [t, k] = reshape(x, [2, 2])\n flatten()(scatter(m, argmax(m, over: k), 3))";
+    assert_eq!(
+        result(&program("", sums))[..6],
+        [0.0, 0.0, 4.0, 6.0, 0.0, 0.0]
+    );
+    let greatest =
+        "let v: [n] = 3 - abs(x - 2)\n let best, at = top_k(v, 3)\n best * 10 + float(at)";
+    // 2 3 2 1: the first of equals comes first.
+    assert_eq!(result(&program("", greatest))[..3], [31.0, 20.0, 22.0]);
+}
+
+#[test]
+fn products_take_any_number_of_tensors() {
+    let two = "let m: [a, b] = reshape(x, [2, 2])\n flatten()(einsum(\"i j, j k -> i k\", einsum(\"i j, j k -> i k\", m, m), m))";
+    let three =
+        "let m: [a, b] = reshape(x, [2, 2])\n flatten()(einsum(\"i j, j k, k l -> i l\", m, m, m))";
+    assert_eq!(result(&program("", two)), result(&program("", three)));
+    let batched = "let m = reshape(x, [2, 1, 2])\n flatten()(m @ reshape(x, [2, 2, 1]))";
+    assert_eq!(result(&program("", batched))[..2], [5.0, 25.0]);
+}
+
+#[test]
 fn an_even_same_padding_keeps_the_size() {
     let model = model(
         "net model(image: [1, 28, 28]) -> [2, 14, 14] { image |> conv2d(2, kernel: 4, stride: 2, padding: \"same\") }

@@ -49,6 +49,92 @@ pub const INITIALIZERS: &[&str] = &[
     "lecun_uniform",
 ];
 
+/// A layer or function, the shape that it is applied to, and how.
+pub const LAYERS: &[(&str, &str, &str)] = &[
+    ("dense", "[7]", "x |> dense(5, bias: false)"),
+    (
+        "conv2d",
+        "[4, 5, 6]",
+        "x |> conv2d(6, kernel: 3, groups: 2, padding: 1)",
+    ),
+    (
+        "conv2d",
+        "[3, 6, 5]",
+        "x |> conv2d(2, kernel: 2, stride: 2, dilation: 2, padding: \"same\")",
+    ),
+    (
+        "max_pool2d",
+        "[2, 5, 5]",
+        "x |> max_pool2d(3, stride: 2, padding: 1)",
+    ),
+    ("avg_pool2d", "[2, 5, 5]", "x |> avg_pool2d(2)"),
+    ("global_avg_pool", "[2, 5, 5]", "x |> global_avg_pool"),
+    ("flatten", "[2, 5]", "x |> flatten |> dense(3)"),
+    ("dropout", "[7]", "x |> dropout(0.4)"),
+    ("batch_norm", "[3, 4]", "x |> batch_norm"),
+    ("layer_norm", "[3, 4]", "x |> layer_norm"),
+    ("group_norm", "[4, 3, 2]", "x |> group_norm(2)"),
+    ("instance_norm", "[2, 3, 4]", "x |> instance_norm"),
+    ("rms_norm", "[3, 5]", "x |> rms_norm"),
+    (
+        "conv1d",
+        "[3, 9]",
+        "x |> conv1d(4, kernel: 3, stride: 2, padding: 1, dilation: 2)",
+    ),
+    (
+        "depthwise_conv2d",
+        "[3, 5, 4]",
+        "x |> depthwise_conv2d(3, padding: 1, filters_each: 2)",
+    ),
+    (
+        "conv_transpose2d",
+        "[2, 3, 4]",
+        "x |> conv_transpose2d(3, kernel: 4, stride: 2, padding: 1)",
+    ),
+    (
+        "conv_transpose2d",
+        "[2, 3, 3]",
+        "x |> conv_transpose2d(1, kernel: 3, stride: 2, padding: 1, output_padding: 1)",
+    ),
+    ("upsample2d", "[2, 3, 2]", "x |> upsample2d(3)"),
+    (
+        "upsample2d_bilinear",
+        "[2, 3, 2]",
+        "x |> upsample2d_bilinear(2)",
+    ),
+    ("between", "[3]", "x @ between(3, 2)"),
+    (
+        "embedding",
+        "[4, 5]",
+        "let rows: [t, k] = x\n argmax(rows, over: k) |> embedding(5, 3)",
+    ),
+    ("positions", "[4, 6]", "x |> positions"),
+    (
+        "sinusoidal_positions",
+        "[4, 6]",
+        "x |> sinusoidal_positions",
+    ),
+    ("rotary", "[4, 2, 6]", "x |> rotary"),
+    ("mask_future", "[2, 4, 4]", "x |> mask_future |> softmax"),
+    ("attend", "[4, 6]", "attend(x, 2 * x, x + 1, heads: 2)"),
+    (
+        "attend_where",
+        "[4, 6]",
+        "let rows: [u, d] = x\n let keep = index(rows, over: u) < 3\n attend_where(x, x, x, keep, heads: 3)",
+    ),
+    ("attention", "[5, 6]", "x |> attention(2)"),
+    (
+        "multi_head_attention",
+        "[5, 6]",
+        "multi_head_attention(3)(x, transposed(x))",
+    ),
+    ("transformer_block", "[5, 6]", "x |> transformer_block(2)"),
+    ("in_groups", "[2, 6]", "x |> dense(2)"),
+    ("pad2d", "[2, 3, 4]", "x |> pad2d(3, 2, \"same\", 1)"),
+    ("same_padding", "[2]", "x * same_padding(5, 3, 2, 1)"),
+    ("windows2d", "[2, 3, 4]", "x |> windows2d(2, 1, 1)"),
+];
+
 /// Whether each optimiser or public function of a file of the library is used.
 pub fn assert_complete(uses: &[&str], file: &str) {
     let mut sources = Sources::default();
@@ -78,6 +164,34 @@ pub fn with_loss(data: &str, loss: &str) -> String {
 
 pub fn with_initializer(initializer: &str) -> String {
     network("target: [3]", initializer, "sgd(0.1)", "mse(out, y)")
+}
+
+pub fn with_layer(shape: &str, body: &str) -> String {
+    format!(
+        "layer transposed(x: [t, d]) {{ transpose(x, to: [d, t]) |> dense(3) }}
+
+net model(x: {shape}) {{
+    x |> tilt |> after
+}}
+
+layer tilt(x: [..]) -> [..] {{
+    param by: [..] = normal(std: 0.1)
+    x * (1 + by)
+}}
+
+layer after(x: {shape}) {{
+    {body}
+}}
+
+train {{
+    data      = samples(shape: {shape})
+    batch     = 3
+    epochs    = 1
+    optimizer = sgd(0.1)
+    minimize mean(sin(3 * model(x)))
+}}
+"
+    )
 }
 
 fn network(data: &str, init: &str, optimizer: &str, loss: &str) -> String {

@@ -57,6 +57,40 @@ fn every_loss_follows_the_oracle() {
 }
 
 #[test]
+fn every_layer_follows_the_oracle() {
+    let layers: Vec<&str> = library::LAYERS.iter().map(|(layer, ..)| *layer).collect();
+    for file in ["layers.nn", "convolutions.nn", "norms.nn", "attention.nn"] {
+        library::assert_complete(&layers, file);
+    }
+    for ((_, shape, body), seed) in library::LAYERS.iter().zip(1..) {
+        follows_the_oracle(&library::with_layer(shape, body), None, 2, seed);
+    }
+}
+
+/// What the language can do with places: each in a network of its own.
+#[test]
+fn every_arrangement_follows_the_oracle() {
+    for (body, seed) in [
+        "let v: [t, d] = x\n reverse(v, over: d) * reverse(v, over: [t, d])",
+        "let v: [t, d] = x\n stack([v, v * v, reverse(v, over: t)])",
+        "let v: [t, d] = x\n dilate(v, over: [t, d], by: 3)",
+        "let v: [t, d] = x\n stretch(v, over: [d, t], by: 2)",
+        "let v: [t, d] = x\n gather(v, argmax(v, over: t), over: d)",
+        "let v: [t, d] = x\n scatter(v, argmax(v, over: d), 6)",
+        "let v: [t, d] = x\n cumsum(v, over: t) + cumsum(v, over: d)",
+        "let v: [t, d] = x\n let best, at = top_k(v, 2, over: d)\n best * float(at)",
+        "let v: [t, d] = x\n let p, q = split(v, 2, over: t) |> each(tanh)\n p * q",
+        "let v: [t, d] = x\n einsum(\"t d, u d, t e -> u e\", v, v, v)",
+        "let v: [t, d] = x\n let r = reshape(v, [2, 2, d])\n r @ reshape(v, [2, d, 2])",
+    ]
+    .into_iter()
+    .zip(1..)
+    {
+        follows_the_oracle(&library::with_layer("[4, 6]", body), None, 2, seed);
+    }
+}
+
+#[test]
 fn every_initializer_follows_the_oracle() {
     library::assert_complete(library::INITIALIZERS, "initializers.nn");
     for (initializer, seed) in library::INITIALIZERS.iter().zip(1..) {

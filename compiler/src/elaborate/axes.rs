@@ -195,8 +195,13 @@ impl<'a> Interpreter<'a> {
     pub fn eval_shape(&mut self, expr: &'a Expr) -> Eval<Vec<Axis>> {
         match &expr.kind {
             ExprKind::List(items) => {
-                let axes: Vec<Eval<Axis>> =
-                    items.iter().map(|item| self.known_axis(item)).collect();
+                let mut axes: Vec<Eval<Axis>> = Vec::new();
+                for item in items {
+                    match (&item.kind, self.frame().rest.clone()) {
+                        (ExprKind::Rest, Some(rest)) => axes.extend(rest.into_iter().map(Ok)),
+                        _ => axes.push(self.known_axis(item)),
+                    }
+                }
                 axes.into_iter().collect()
             }
             _ => match self.eval(expr)? {

@@ -3,7 +3,7 @@
 
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
-use crate::elaborate::values::{Axis, AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value};
+use crate::elaborate::values::{AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value};
 use crate::graph::{DType, SlotKind, Type};
 use crate::index::IndexExpr;
 use nnc_grammar::ast::{Expr, Ident};
@@ -43,23 +43,7 @@ pub(super) fn one_hot<'a>(
     let Element::Class(count) = tensor.element else {
         return Err(interpreter.wrong_kind(&given.value, given.span, "classes"));
     };
-    let mut axes = tensor.axes.clone();
-    axes.push(Axis::unnamed(count));
-    let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
-    let shape = interpreter.full_shape(tensor.batch, &sizes);
-    interpreter.check_size(&shape, span)?;
-    let places: Vec<usize> = (0..shape.len() - 1).collect();
-    let graph = interpreter.graph(tensor.home);
-    let class = graph.broadcast(tensor.node, &shape, &places);
-    let own = graph.iota(shape.len() - 1, &shape);
-    let hit = graph.equal(own, class);
-    let node = graph.cast(hit, DType::F32);
-    Ok(Value::Tensor(Tensor {
-        node,
-        axes,
-        element: Element::Number,
-        ..tensor
-    }))
+    interpreter.hits(&tensor, count, span).map(Value::Tensor)
 }
 
 pub(super) fn random<'a>(

@@ -2,8 +2,10 @@
 //! the prelude.
 
 mod advice;
+mod arrange;
 mod facts;
 mod movement;
+mod order;
 mod product;
 mod reduction;
 
@@ -168,11 +170,31 @@ table! {
             "A list of tensors one behind the other along an axis.";
         "split" (needed("x"), needed("parts"), axes("over", true)) = movement::split,
             "An axis cut into equal parts, a list.";
+        "stack" (needed("parts")) = arrange::stack,
+            "A list of tensors of one shape along a new first axis.";
+        "each" (needed("list"), needed("function")) = arrange::each,
+            "A function of each of a list, a list.";
+        "reverse" (needed("x"), axes("over", false)) = arrange::reverse,
+            "An axis from its end to its start.";
+        "dilate" (needed("x"), axes("over", false), needed("by")) = arrange::dilate,
+            "Zeros between the elements of an axis, each `by` from the next.";
+        "stretch" (needed("x"), axes("over", false), needed("by")) = arrange::stretch,
+            "Each element of an axis `by` times.";
+        "fill" (needed("value"), shape("shape")) = arrange::fill,
+            "A tensor of one number, the same for all samples.";
+        "gather" (needed("x"), needed("at"), axes("over", false)) = arrange::gather,
+            "The elements of an axis that classes name, in the place of that axis.";
+        "scatter" (needed("x"), needed("at"), needed("size")) = arrange::scatter,
+            "For each of so many classes the sum of the rows of x that it names.";
+        "cumsum" (needed("x"), axes("over", false)) = order::cumsum,
+            "The sums of the elements up to each along an axis.";
+        "top_k" (needed("x"), needed("k"), axes("over", true)) = order::top_k,
+            "The k greatest elements along an axis and their places, two tensors.";
         "index" (needed("x"), axes("over", true)) = facts::index,
             "0, 1, 2, ... along an axis of x.";
         "one_hot" (needed("x")) = facts::one_hot,
             "For classes: a new last axis with a 1 at the class and 0 elsewhere.";
-        "einsum" (needed("formula"), needed("a"), optional("b")) = product::einsum,
+        "einsum" (needed("formula"), needed("a"), optional("b"), optional("c"), optional("d")) = product::einsum,
             "Any sum of products by named axes: einsum(\"t e, u e -> t u\", q, k).";
         "random" () = facts::random,
             "Uniform in [0, 1); as many as the use needs.";

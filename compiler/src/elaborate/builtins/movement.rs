@@ -4,7 +4,6 @@ use super::argument;
 use crate::elaborate::faults::with_trace;
 use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::values::{Axis, AxisRef, Eval, Given, Tensor, Value, shape_text};
-use crate::graph::View;
 use crate::index::IndexExpr;
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
@@ -189,7 +188,6 @@ pub(super) fn windows<'a>(
         .map(Value::Tensor)
 }
 
-/// Pads each part up to the whole length, and adds them.
 pub(super) fn concat<'a>(
     interpreter: &mut Interpreter<'a>,
     arguments: &[Option<Given<'a>>],
@@ -213,35 +211,7 @@ pub(super) fn concat<'a>(
         let axis = interpreter.one_axis(&tensor, named_axes(arguments, 1), span)?;
         tensors.push((tensor, axis));
     }
-    let mut total = 0usize;
-    for (tensor, axis) in &tensors {
-        total = total.saturating_add(tensor.axes[*axis].size);
-    }
-    let mut offset = 0;
-    let mut whole: Option<Given<'a>> = None;
-    for (tensor, axis) in tensors {
-        let size = tensor.axes[axis].size;
-        let reach = (IndexExpr::affine([(0, 1)], -(offset as i64)), total);
-        offset += size;
-        let value = Value::Tensor(interpreter.remapped(&tensor, axis, reach, 0.0, span)?);
-        let part = Given { value, span };
-        whole = Some(match whole {
-            None => part,
-            Some(sum) => {
-                let op = crate::elaborate::pointwise::Pointwise::Add;
-                let value = interpreter.pointwise(op, vec![sum, part], span)?;
-                Given { value, span }
-            }
-        });
-    }
-    match whole {
-        Some(given) => Ok(given.value),
-        None => Err(interpreter.bad_value(
-            given.span,
-            "an empty list has no shape".to_owned(),
-            "empty".to_owned(),
-        )),
-    }
+    interpreter.joined(tensors, given, span)
 }
 
 pub(super) fn split<'a>(
@@ -288,7 +258,8 @@ impl<'a> Interpreter<'a> {
         axes[position].size = size;
         let map = (0..tensor.graph_axis(tensor.axes.len())).map(|axis| {
             if axis == at {
-                IndexExpr::affine(expr.terms.iter().map(|&(_, c)| (at, c)), expr.offset)
+                let terms = expr.terms.iter().map(|&(_, c)| (at, c));
+                IndexExpr::affine(terms, expr.offset).over(expr.divisor)
             } else {
                 IndexExpr::dim(axis)
             }
@@ -296,32 +267,10 @@ impl<'a> Interpreter<'a> {
         let map = map.collect();
         self.viewed(tensor, axes, map, fill, span)
     }
-
-    /// Reads the tensor through a map.
-    pub(super) fn viewed(
-        &mut self,
-        tensor: &Tensor,
-        axes: Vec<Axis>,
-        map: Vec<IndexExpr>,
-        fill: f64,
-        span: Span,
-    ) -> Eval<Tensor> {
-        let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
-        let shape = self.full_shape(tensor.batch, &sizes);
-        self.check_size(&shape, span)?;
-        let node = self
-            .graph(tensor.home)
-            .view(tensor.node, View { shape, map, fill });
-        Ok(Tensor {
-            node,
-            axes,
-            ..tensor.clone()
-        })
-    }
 }
 
 /// The axes that an argument names.
-fn named_axes<'c>(arguments: &'c [Option<Given<'_>>], position: usize) -> &'c [AxisRef] {
+pub(super) fn named_axes<'c>(arguments: &'c [Option<Given<'_>>], position: usize) -> &'c [AxisRef] {
     match arguments[position].as_ref().map(|given| &given.value) {
         Some(Value::Axes(axes)) => axes,
         _ => &[],

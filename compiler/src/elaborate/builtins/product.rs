@@ -9,11 +9,12 @@ use crate::index::IndexExpr;
 use nnc_grammar::{Code, Diagnostic, Span};
 
 /// Which index runs along each axis of the operands and of the result.
-struct Indices {
-    operands: Vec<Vec<usize>>,
-    result: Vec<usize>,
+#[derive(Clone)]
+pub(super) struct Indices {
+    pub operands: Vec<Vec<usize>>,
+    pub result: Vec<usize>,
     /// Size of each index.
-    sizes: Vec<usize>,
+    pub sizes: Vec<usize>,
 }
 
 pub(super) fn einsum<'a>(
@@ -34,7 +35,7 @@ pub(super) fn einsum<'a>(
         tensors.push((interpreter.numbers_argument(given)?, given.span));
     }
     let (indices, names) = interpreter.formula(text, formula.span, &tensors, span)?;
-    let mut result = interpreter.product(&tensors, &indices, span)?;
+    let mut result = interpreter.products(tensors, indices.clone(), span)?;
     for (axis, &index) in result.axes.iter_mut().zip(&indices.result) {
         let label = interpreter.label(&names[index]);
         axis.name(label);
@@ -47,14 +48,22 @@ impl<'a> Interpreter<'a> {
     pub fn matmul(&mut self, a: &Given<'a>, b: &Given<'a>, span: Span) -> Eval<Value<'a>> {
         let x = self.numbers_argument(a)?;
         let w = self.numbers_argument(b)?;
-        // x: [.., n], w: [n, m] -> [.., m]
+        // x: [.., n], w: [n, m] -> [.., m]; with further axes in front of w, which x must
+        // have too: [b.., t, n], [b.., n, m] -> [b.., t, m].
         let (rank, columns) = (x.axes.len(), w.axes.len());
-        if rank == 0 || columns == 0 || columns > 2 {
+        let shared = columns.saturating_sub(2);
+        let apart = x
+            .axes
+            .iter()
+            .zip(&w.axes)
+            .take(shared)
+            .any(|(a, b)| a.size != b.size);
+        if rank == 0 || columns == 0 || apart || (shared > 0 && rank != columns) {
             let fault = Diagnostic::error(
                 Code::ShapeMismatch,
                 span,
                 format!(
-                    "`@` takes [.., n] and [n, m], not {} and {}",
+                    "`@` takes [.., n] and [n, m], or [b, t, n] and [b, n, m], not {} and {}",
                     x.shape_text(),
                     w.shape_text()
                 ),
@@ -63,13 +72,14 @@ impl<'a> Interpreter<'a> {
             let fault = with_trace(fault, x.trace.as_ref());
             return Err(self.fault(with_trace(fault, w.trace.as_ref())));
         }
-        let (n, rows) = (x.axes[rank - 1].size, w.axes[0].size);
+        let (n, rows) = (x.axes[rank - 1].size, w.axes[shared].size);
         if n != rows {
+            let which = if shared > 0 { "last but one" } else { "first" };
             let fault = Diagnostic::error(
                 Code::ShapeMismatch,
                 span,
                 format!(
-                    "`@` multiplies the last axis of {} with the first of {}, but {n} is not {rows}",
+                    "`@` multiplies the last axis of {} with the {which} of {}, but {n} is not {rows}",
                     x.shape_text(),
                     w.shape_text()
                 ),
@@ -79,20 +89,56 @@ impl<'a> Interpreter<'a> {
             let fault = with_trace(fault, x.trace.as_ref());
             return Err(self.fault(with_trace(fault, w.trace.as_ref())));
         }
+        let result_columns = rank..rank + columns - shared - 1;
         let indices = Indices {
             operands: vec![
                 (0..rank).collect(),
-                (rank - 1..rank - 1 + columns).collect(),
+                (0..shared)
+                    .chain([rank - 1])
+                    .chain(result_columns.clone())
+                    .collect(),
             ],
-            result: (0..rank - 1).chain(rank..rank - 1 + columns).collect(),
+            result: (0..rank - 1).chain(result_columns).collect(),
             sizes: x
                 .sizes()
                 .into_iter()
-                .chain(w.sizes().into_iter().skip(1))
+                .chain(w.sizes().into_iter().skip(shared + 1))
                 .collect(),
         };
         let product = self.product(&[(x, a.span), (w, b.span)], &indices, span)?;
         Ok(Value::Tensor(product))
+    }
+
+    /// The product of any number of tensors, two at a time from the left: what neither a later
+    /// one nor the result reads is summed as soon as it can be.
+    fn products(
+        &mut self,
+        mut tensors: Vec<(Tensor, Span)>,
+        mut indices: Indices,
+        span: Span,
+    ) -> Eval<Tensor> {
+        while tensors.len() > 2 {
+            let later = tensors.split_off(2);
+            let later_indices = indices.operands.split_off(2);
+            let read = |index: &usize| {
+                indices.result.contains(index) || later_indices.iter().flatten().any(|i| i == index)
+            };
+            let mut kept: Vec<usize> = Vec::new();
+            for &index in indices.operands.iter().flatten() {
+                if read(&index) && !kept.contains(&index) {
+                    kept.push(index);
+                }
+            }
+            let first = Indices {
+                operands: indices.operands,
+                result: kept.clone(),
+                sizes: indices.sizes.clone(),
+            };
+            let made = self.product(&tensors, &first, span)?;
+            tensors = [(made, span)].into_iter().chain(later).collect();
+            indices.operands = [kept].into_iter().chain(later_indices).collect();
+        }
+        self.product(&tensors, &indices, span)
     }
 
     /// Reads `t h e, u h e -> h t u`.
@@ -207,7 +253,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The product as one node; the batch, where an operand has it, leads.
-    fn product(
+    pub(super) fn product(
         &mut self,
         tensors: &[(Tensor, Span)],
         indices: &Indices,
@@ -225,7 +271,9 @@ impl<'a> Interpreter<'a> {
         let batch = tensors.iter().any(|(tensor, _)| tensor.batch);
         let leading = usize::from(batch);
         // Dimensions: the batch, the result's indices, the summed ones.
-        let summed = (0..indices.sizes.len()).filter(|index| !indices.result.contains(index));
+        let used = |index: &usize| indices.operands.iter().flatten().any(|i| i == index);
+        let summed =
+            (0..indices.sizes.len()).filter(|index| used(index) && !indices.result.contains(index));
         let order: Vec<usize> = indices.result.iter().copied().chain(summed).collect();
         let sizes: Vec<usize> = order.iter().map(|&index| indices.sizes[index]).collect();
         let dims = self.full_shape(batch, &sizes);
