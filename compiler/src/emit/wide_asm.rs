@@ -182,6 +182,14 @@ impl WideAsm {
         self.add(must(Instruction::with2(code, to.operand(), register)));
     }
 
+    /// Asks for the cache line at an address, which need not be anyone's.
+    pub fn prefetch(&mut self, from: At) {
+        self.add(must(Instruction::with1(
+            Code::Prefetcht0_m8,
+            from.operand(),
+        )));
+    }
+
     /// Four lanes from memory become lanes `4 * part` and on; part 0 clears the others.
     /// `d` is one of the first 16 registers.
     pub fn load_part(&mut self, d: Vector, part: usize, from: At) {

@@ -6,20 +6,25 @@
 //! that they are neighbours. Element-wise kernels pass the wish on from tensor to tensor.
 //! Where wishes differ, the one for more bytes wins. What a product reads beyond an
 //! edge gets a border of zeros, so that nothing needs a guard.
+//!
+//! A dense layer over an image sums over all its axes, which its weights know as one. It
+//! takes them in any order as long as the weights stay in the cache, where rows may be
+//! far apart; else it wishes the order of the weights.
 
-use super::Layout;
+use super::{ELEMENT_BYTES, Layout};
 use crate::graph::DType;
-use crate::index::Dim;
+use crate::index::{Dim, IndexExpr};
 use crate::nest::{Buffer, BufferId, Kernel, Kernels, Role, Scalar, ScalarId, Stage};
+use crate::target::Target;
 use std::collections::BTreeMap;
 
 /// A tensor with borders may take so many times the memory that it takes without.
 const LARGEST_BORDERED: usize = 4;
 
 /// The layout of each tensor.
-pub fn layouts(kernels: &Kernels) -> Vec<Layout> {
+pub fn layouts(kernels: &Kernels, target: &Target) -> Vec<Layout> {
     let accesses: Vec<Vec<Access>> = kernels.kernels.iter().map(accesses).collect();
-    let innermost = innermost(kernels, &accesses);
+    let innermost = innermost(kernels, &accesses, target);
     let mut borders: Vec<Vec<(usize, usize)>> = kernels
         .buffers
         .iter()
@@ -52,17 +57,23 @@ struct Access {
     buffer: BufferId,
     /// For each axis the dimension that moves along it in the smallest steps.
     along: Vec<Option<Dim>>,
+    /// For each axis all dimensions that move along it.
+    moving: Vec<Vec<Dim>>,
     /// Whether it is read (by which scalar) or written.
     load: Option<ScalarId>,
 }
 
 fn accesses(kernel: &Kernel) -> Vec<Access> {
-    let along = |at: &[crate::index::IndexExpr]| {
+    let along = |at: &[IndexExpr]| {
         let nearest = at.iter().map(|index| {
             let terms = index.terms.iter();
             terms.min_by_key(|(_, c)| c.abs()).map(|&(dim, _)| dim)
         });
         nearest.collect()
+    };
+    let moving = |at: &[IndexExpr]| -> Vec<Vec<Dim>> {
+        let dims = at.iter().map(|index| index.terms.iter().map(|term| term.0));
+        dims.map(Iterator::collect).collect()
     };
     let loads = kernel
         .scalars
@@ -72,6 +83,7 @@ fn accesses(kernel: &Kernel) -> Vec<Access> {
             Scalar::Load { buffer, at, .. } => Some(Access {
                 buffer: *buffer,
                 along: along(at),
+                moving: moving(at),
                 load: Some(ScalarId(id as u32)),
             }),
             _ => None,
@@ -80,6 +92,7 @@ fn accesses(kernel: &Kernel) -> Vec<Access> {
         Stage::Store { buffer, at, .. } => Some(Access {
             buffer: *buffer,
             along: along(at),
+            moving: moving(at),
             load: None,
         }),
         Stage::Reduce { .. } => None,
@@ -91,12 +104,16 @@ fn accesses(kernel: &Kernel) -> Vec<Access> {
 type Votes = BTreeMap<BufferId, BTreeMap<usize, u64>>;
 
 /// The innermost axis of each tensor, where it is not simply the last one.
-fn innermost(kernels: &Kernels, accesses: &[Vec<Access>]) -> Vec<Option<usize>> {
+fn innermost(
+    kernels: &Kernels,
+    accesses: &[Vec<Access>],
+    target: &Target,
+) -> Vec<Option<usize>> {
     let buffers = &kernels.buffers;
     let mut decided: Vec<Option<usize>> = vec![None; buffers.len()];
     let mut votes = Votes::new();
     for (kernel, accesses) in kernels.kernels.iter().zip(accesses) {
-        product_votes(kernel, accesses, buffers, &mut votes);
+        product_votes(kernel, accesses, buffers, target, &mut votes);
     }
     loop {
         for (buffer, axes) in &votes {
@@ -125,7 +142,13 @@ fn vote(votes: &mut Votes, buffers: &[Buffer], buffer: BufferId, axis: usize) {
 }
 
 /// What a product of a tensor and weights wishes.
-fn product_votes(kernel: &Kernel, accesses: &[Access], buffers: &[Buffer], votes: &mut Votes) {
+fn product_votes(
+    kernel: &Kernel,
+    accesses: &[Access],
+    buffers: &[Buffer],
+    target: &Target,
+    votes: &mut Votes,
+) {
     let Some((a, b)) = kernel.factors() else {
         return;
     };
@@ -147,12 +170,26 @@ fn product_votes(kernel: &Kernel, accesses: &[Access], buffers: &[Buffer], votes
         axes.max_by_key(|&(axis, dim)| (kernel.dims[dim], axis))
             .map(|(axis, _)| axis)
     };
-    let summed = |dim: Dim| dim >= kernel.outer && knows(w, dim);
+    let weights: usize = buffers[w.buffer.index()].extents.iter().product();
+    let far = weights * ELEMENT_BYTES > target.l2_bytes();
+    // Whether the weights know several axes of a tensor as one, in any order of which they
+    // may be walked.
+    let as_one = |access: &Access, dim: Dim| {
+        let mut axes = w.moving.iter().filter(|dims| dims.contains(&dim));
+        let several = axes.any(|dims| {
+            let known = |along: &&Option<Dim>| along.is_some_and(|dim| dims.contains(&dim));
+            access.along.iter().filter(known).count() > 1
+        });
+        several && !far
+    };
+    let summed = |dim: Dim| dim >= kernel.outer && knows(w, dim) && !as_one(x, dim);
     if let Some(axis) = longest(x, &summed).filter(|_| is_free(buffers, x.buffer)) {
         vote(votes, buffers, x.buffer, axis);
     }
-    let out = |dim: Dim| dim < kernel.outer && knows(w, dim) && !knows(x, dim);
     for store in accesses.iter().filter(|access| access.load.is_none()) {
+        let out = |dim: Dim| {
+            dim < kernel.outer && knows(w, dim) && !knows(x, dim) && !as_one(store, dim)
+        };
         if let Some(axis) = longest(store, &out).filter(|_| is_free(buffers, store.buffer)) {
             vote(votes, buffers, store.buffer, axis);
         }

@@ -67,7 +67,7 @@ pub enum Plan {
 /// Schedules the kernels of a step for a machine. `slots` tells where the model's slots lie.
 pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedule {
     let kernels = order::order(stage::stage(split::split(kernels)));
-    let layouts = layouts::layouts(&kernels);
+    let layouts = layouts::layouts(&kernels, target);
     let tiled = Tiled::new(kernels, layouts, target);
     let running: Vec<&Kernel> = tiled.kernels.iter().map(|(kernel, _)| kernel).collect();
     let memory = memory::memory(&running, &tiled.buffers, &tiled.layouts, slots);
