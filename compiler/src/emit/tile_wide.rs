@@ -88,7 +88,9 @@ fn ahead(loops: &[Summed], products: usize) -> Option<i64> {
         }
         walked *= summed.extent;
     }
-    stride.filter(|_| walked > steps).map(|stride| steps * stride)
+    stride
+        .filter(|_| walked > steps)
+        .map(|stride| steps * stride)
 }
 
 /// Who is where: accumulators row by row, then a row of B, then a broadcast element of A.

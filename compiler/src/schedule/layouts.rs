@@ -104,11 +104,7 @@ fn accesses(kernel: &Kernel) -> Vec<Access> {
 type Votes = BTreeMap<BufferId, BTreeMap<usize, u64>>;
 
 /// The innermost axis of each tensor, where it is not simply the last one.
-fn innermost(
-    kernels: &Kernels,
-    accesses: &[Vec<Access>],
-    target: &Target,
-) -> Vec<Option<usize>> {
+fn innermost(kernels: &Kernels, accesses: &[Vec<Access>], target: &Target) -> Vec<Option<usize>> {
     let buffers = &kernels.buffers;
     let mut decided: Vec<Option<usize>> = vec![None; buffers.len()];
     let mut votes = Votes::new();
@@ -187,9 +183,8 @@ fn product_votes(
         vote(votes, buffers, x.buffer, axis);
     }
     for store in accesses.iter().filter(|access| access.load.is_none()) {
-        let out = |dim: Dim| {
-            dim < kernel.outer && knows(w, dim) && !knows(x, dim) && !as_one(store, dim)
-        };
+        let out =
+            |dim: Dim| dim < kernel.outer && knows(w, dim) && !knows(x, dim) && !as_one(store, dim);
         if let Some(axis) = longest(store, &out).filter(|_| is_free(buffers, store.buffer)) {
             vote(votes, buffers, store.buffer, axis);
         }
