@@ -63,6 +63,7 @@ fn real_models_in_numbers() {
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "nn"))
         .collect();
     paths.sort();
     let mut tables = Vec::new();

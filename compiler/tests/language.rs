@@ -34,6 +34,10 @@ const USES: &[(&str, &str)] = &[
         "let x: [c, h, w] = image\n let y = x[c = 0] |> slice(over: h, from: 0, to: 2)\n let t: [t, k] = y\n argmax(t, over: k) |> tied(28, 8) |> flatten |> dense(10)",
     ),
     ("layer mine", "image |> flatten |> mine(10)"),
+    (
+        "fn contrast",
+        "let y: [k] = image |> flatten |> dense(10)\n y * contrast(y, y)",
+    ),
 ];
 
 #[test]
@@ -76,7 +80,7 @@ fn library_items_exist() {
         .filter_map(|item| match item {
             Item::Const(item) => Some(item.name.name.as_str()),
             Item::Definition(item) => Some(item.name.name.as_str()),
-            Item::Train(_) => None,
+            Item::Use(_) | Item::Train(_) => None,
         })
         .collect();
     let (_, rest) = REFERENCE.split_once("## The library").unwrap();

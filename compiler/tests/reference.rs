@@ -9,7 +9,7 @@
 
 use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Request, Role, Signature, elaborate, prelude,
+    Catalog, DataParameter, DataType, Request, Role, Signature, Uses, elaborate, prelude,
 };
 use nnc_compiler::eval::eval;
 use nnc_compiler::graph::{DType, DataValue, Field, InputKind, Model, Phase, SlotKind, Type};
@@ -169,6 +169,7 @@ impl Case {
         let request = Request {
             main: &main,
             file,
+            uses: &Uses::default(),
             prelude: &prelude,
             overrides: &[],
             batch: None,

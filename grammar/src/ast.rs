@@ -32,12 +32,23 @@ pub struct Comment {
 /// What a file consists of.
 #[derive(Clone, Debug)]
 pub enum Item {
+    /// `use "blocks.nn"`
+    Use(Use),
     /// `const lr: float = 1e-3`
     Const(Const),
     /// `fn`, `layer`, `net`, `optimizer`
     Definition(Definition),
     /// `train { ... }`
     Train(Train),
+}
+
+/// `use "PATH"`: another file's items.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// The path as written, relative to the file that it stands in.
+    pub path: String,
+    /// The whole item.
+    pub span: Span,
 }
 
 /// `const NAME: TYPE = VALUE`; `--set NAME=VALUE` replaces the value.
@@ -214,8 +225,19 @@ pub enum StatementKind {
     },
     /// `minimize loss`
     Minimize(Expr),
-    /// `report accuracy(logits, label), f1(logits, label)`
-    Report(Vec<Expr>),
+    /// `report accuracy(logits, label), robust: accuracy(attacked, label)`
+    Report(Vec<Argument>),
+    /// `show fake, reconstruction: decoded`
+    Show(Vec<Argument>),
+    /// `step generator with adam(2e-4) { ... }` in `train`
+    Step {
+        /// Whose parameters it changes.
+        names: Vec<Ident>,
+        /// How.
+        optimizer: Expr,
+        /// What for: `let`s, settings, one `minimize`, `report`s.
+        body: Block,
+    },
     /// An expression; the value of its block when it stands last.
     Expr(Expr),
 }
@@ -287,7 +309,7 @@ pub enum ExprKind {
     Block(Block),
 }
 
-/// An argument of a call.
+/// An argument of a call, or what `report` and `show` list.
 #[derive(Clone, Debug)]
 pub struct Argument {
     /// `key` in `key: value`.
@@ -332,9 +354,20 @@ impl Item {
     /// Its place.
     pub fn span(&self) -> Span {
         match self {
+            Item::Use(item) => item.span,
             Item::Const(item) => item.span,
             Item::Definition(item) => item.span,
             Item::Train(item) => item.span,
+        }
+    }
+}
+
+impl Argument {
+    /// From its name, if it has one, to the end of its value.
+    pub fn span(&self) -> Span {
+        match &self.name {
+            Some(name) => name.span.to(self.value.span),
+            None => self.value.span,
         }
     }
 }

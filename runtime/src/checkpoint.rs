@@ -40,6 +40,53 @@ pub fn load_weights(workspace: &mut Workspace, path: &Path) -> Result<()> {
     load(workspace, path, &tensors, is_weight)
 }
 
+/// Fills some slots with tensors of a file under other names: pairs of the name there and
+/// the slot's path.
+pub fn fill_weights(
+    workspace: &mut Workspace,
+    path: &Path,
+    fills: &[(String, String)],
+) -> Result<()> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let tensors = parse(path, &bytes)?;
+    let mut faults = Vec::new();
+    for (name, slot_path) in fills {
+        let slots = &workspace.table().slots;
+        let Some(index) = slots.iter().position(|slot| slot.path == *slot_path) else {
+            panic!("runtime: there is no slot {slot_path}");
+        };
+        let slot = SlotBinding {
+            path: name.clone(),
+            ..slots[index].clone()
+        };
+        match (fault(&slot, &tensors), tensors.tensor(name)) {
+            (None, Ok(tensor)) => workspace
+                .slot_bytes_mut(index)
+                .copy_from_slice(tensor.data()),
+            (fault, _) => faults.extend(fault),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Error::BadCheckpoint {
+            path: path.to_path_buf(),
+            faults,
+        }),
+    }
+}
+
+/// The names and shapes of the tensors in a file, in the order of their names.
+pub fn saved_tensors(path: &Path) -> Result<Vec<(String, Vec<usize>)>> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let tensors = parse(path, &bytes)?;
+    let mut saved: Vec<(String, Vec<usize>)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec()))
+        .collect();
+    saved.sort();
+    Ok(saved)
+}
+
 /// Saves every slot and the position.
 pub fn save_checkpoint(workspace: &Workspace, path: &Path, position: &Position) -> Result<()> {
     let position = match serde_json::to_string(position) {

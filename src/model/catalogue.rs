@@ -1,8 +1,10 @@
 //! The runtime's data sources, as the compiler wants them described.
 
-use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, Signature};
+use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, SavedTensors, Signature};
 use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
+use nnc_runtime::checkpoint::saved_tensors;
 use nnc_runtime::data::{self, Call, ParameterKind, Places, Value};
+use std::path::Path;
 
 /// All sources and loader steps of the runtime.
 pub struct Catalogue {
@@ -40,6 +42,11 @@ impl Catalog for Catalogue {
         let call = call(source, arguments);
         let fields = data::fields(&call, &self.places).map_err(|error| error.to_string())?;
         Ok(fields.into_iter().map(field).collect())
+    }
+
+    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
+        let folder = self.places.model.as_deref().unwrap_or(Path::new(""));
+        saved_tensors(&folder.join(path)).map_err(|error| error.to_string())
     }
 }
 

@@ -74,7 +74,7 @@ impl<'a> Compiler<'a> {
         // Initial values and metrics are the same for every batch size.
         let batch = match phase {
             Phase::Init | Phase::Metrics => self.loaded.model.experiment.batch,
-            Phase::Train | Phase::Eval | Phase::Predict => batch,
+            Phase::Train | Phase::Eval | Phase::Show | Phase::Predict => batch,
         };
         // A compilation that panicked has left the map as it was.
         let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +124,11 @@ impl Programs for Compiler<'_> {
     fn program(&self, phase: Phase, batch: usize) -> Result<Arc<Program>, Error> {
         Ok(self.compiled(phase, batch)?.program)
     }
+
+    fn has_pictures(&self) -> bool {
+        let steps = &self.loaded.model.steps;
+        steps.contains_key(&graph::Phase::Show)
+    }
 }
 
 /// This machine; it must have the instructions that the command line asks for.
@@ -149,6 +154,7 @@ fn graph_phase(phase: Phase) -> graph::Phase {
         Phase::Train => graph::Phase::Train,
         Phase::Eval => graph::Phase::Eval,
         Phase::Metrics => graph::Phase::Metrics,
+        Phase::Show => graph::Phase::Show,
         Phase::Predict => graph::Phase::Predict,
     }
 }

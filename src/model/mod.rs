@@ -13,11 +13,12 @@ use crate::cli::ModelArgs;
 use crate::failure::{Failure, Outcome, Stop};
 use crate::report::Report;
 use catalogue::Catalogue;
-use nnc_compiler::elaborate::{Override, Request, elaborate, prelude};
+use nnc_compiler::elaborate::{Override, Request, Uses, elaborate, load_uses, prelude};
 use nnc_compiler::graph::{Model, SlotKind};
 use nnc_grammar::ast::File;
 use nnc_grammar::{Diagnostic, FileId, Severity, Sources, parse, render};
 use nnc_runtime::data::Places;
+use nnc_runtime::train::Filling;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,7 @@ pub struct Text {
     pub main: File,
     /// Its text.
     pub file: FileId,
+    uses: Uses,
     prelude: Vec<File>,
     overrides: Vec<Override>,
     catalogue: Catalogue,
@@ -74,6 +76,13 @@ impl Loaded {
             return Ok(Cow::Borrowed(&self.model));
         }
         let (model, diagnostics) = self.text.elaborate(Some(batch));
+        if let Some(other) = &model
+            && other.slots != self.model.slots
+        {
+            return Err(format!(
+                "its parameters would differ for a batch of {batch}: their shapes must not depend on the batch"
+            ));
+        }
         model.map(Cow::Owned).ok_or_else(|| {
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
             let errors: Vec<&str> = errors.map(|error| error.message.as_str()).collect();
@@ -87,6 +96,17 @@ impl Loaded {
     /// Where the files lie that the model names.
     pub fn places(&self) -> &Places {
         self.text.catalogue.places()
+    }
+
+    /// The saved weights that the model starts from.
+    pub fn fillings(&self) -> Vec<Filling> {
+        let saved = self.model.experiment.saved.iter();
+        saved
+            .map(|saved| Filling {
+                path: folder(&self.path).join(&saved.path),
+                fills: saved.fills.clone(),
+            })
+            .collect()
     }
 
     /// Elements of all parameters.
@@ -113,6 +133,13 @@ impl Text {
             report.diagnostics(&diagnostics, &sources);
             return Err(Stop::Told);
         }
+        let (uses, mut found) = load_uses(&main, &args.model, &mut sources, &mut read_text);
+        diagnostics.append(&mut found);
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            render::sort(&mut diagnostics);
+            report.diagnostics(&diagnostics, &sources);
+            return Err(Stop::Told);
+        }
         Ok(Text {
             overrides: overrides(&args.overrides, &mut sources)?,
             prelude: prelude(&mut sources),
@@ -120,6 +147,7 @@ impl Text {
                 directory: args.data.clone(),
                 model: args.model.parent().map(Path::to_path_buf),
             }),
+            uses,
             sources,
             main,
             file,
@@ -131,6 +159,7 @@ impl Text {
         let request = Request {
             main: &self.main,
             file: self.file,
+            uses: &self.uses,
             prelude: &self.prelude,
             overrides: &self.overrides,
             batch,
@@ -138,6 +167,17 @@ impl Text {
         };
         elaborate(&self.sources, &request)
     }
+}
+
+/// The folder that a model's paths are relative to.
+fn folder(model: &Path) -> &Path {
+    model.parent().unwrap_or(Path::new(""))
+}
+
+/// The text of a file that a model uses.
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is no text (not UTF-8)".to_owned())
 }
 
 fn read(path: &Path) -> Outcome<String> {

@@ -189,7 +189,7 @@ impl Observer for Progress<'_> {
                 samples,
                 elapsed,
             }),
-            Event::Saved { .. } => Ok(()),
+            Event::Drawn { .. } | Event::Saved { .. } => Ok(()),
         };
         if let Err(stop) = told {
             self.stop.store(true, Ordering::Relaxed);

@@ -9,11 +9,14 @@ use crate::interrupt::stop_flag;
 use crate::model::{Compiler, Loaded, Memory, calls};
 use crate::report::{DownloadBar, Form, Progress, Report, bytes, count, duration, measure, plural};
 use directory::RunDirectory;
+use nnc_compiler::graph::Saved;
 use nnc_compiler::target::Isa;
 use nnc_runtime::Error;
 use nnc_runtime::checkpoint;
 use nnc_runtime::data::{self, Dataset, Provenance, Request};
-use nnc_runtime::train::{self, CHECKPOINT, Ending, Phase, Plan, Programs, Start, WEIGHTS};
+use nnc_runtime::train::{
+    self, CHECKPOINT, Ending, PICTURES, Phase, Plan, Programs, Start, WEIGHTS,
+};
 use record::{Record, Status};
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     // Whatever can fail fails before the first step: memory, the directory, the data.
     let code = Code::compile(&compiler, experiment.batch)?;
     let directory = RunDirectory::open(args.out.as_deref(), loaded.name(), args.resume)?;
-    let start = start(args, &directory);
+    let start = start(args, &directory, &loaded);
     let seed = seed(args, &start, experiment.seed)?;
     let data = load_data(&loaded, &args.data, seed, &said)?;
     // Until here nothing is lost when Ctrl-C ends the process at once.
@@ -92,11 +95,12 @@ fn substitute_warning(provenance: &Provenance) -> String {
     )
 }
 
-fn start(args: &RunArgs, directory: &RunDirectory) -> Start {
+fn start(args: &RunArgs, directory: &RunDirectory, loaded: &Loaded) -> Start {
     match &args.weights {
         _ if args.resume => Start::Resume(directory.path.join(CHECKPOINT)),
         Some(weights) => Start::Weights(weights.clone()),
-        None => Start::Fresh,
+        None if loaded.model.experiment.saved.is_empty() => Start::Fresh,
+        None => Start::Filled(loaded.fillings()),
     }
 }
 
@@ -105,7 +109,7 @@ fn seed(args: &RunArgs, start: &Start, of_model: u64) -> Outcome<u64> {
     match (args.machine.seed, start) {
         (Some(seed), _) => Ok(seed),
         (None, Start::Resume(checkpoint)) => Ok(checkpoint::position(checkpoint)?.seed),
-        (None, Start::Fresh | Start::Weights(_)) => Ok(of_model),
+        (None, Start::Fresh | Start::Filled(_) | Start::Weights(_)) => Ok(of_model),
     }
 }
 
@@ -155,8 +159,38 @@ fn announce(
         plural(plan.threads as u64, "thread"),
         code.isa,
     ))?;
+    if let Start::Filled(_) = plan.start {
+        for saved in &loaded.model.experiment.saved {
+            report.say(format!("weights   {}", origin(saved)))?;
+        }
+    }
     report.say("")
 }
+
+/// What of a file of weights was used, and what was not.
+fn origin(saved: &Saved) -> String {
+    let named = |what: &str, paths: &[String]| match paths {
+        [] => String::new(),
+        paths => {
+            let shown: Vec<&str> = paths.iter().take(MOST_NAMED).map(String::as_str).collect();
+            let more = match paths.len() - shown.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("; {what} {}{more}", shown.join(", "))
+        }
+    };
+    format!(
+        "{} from {}{}{}",
+        plural(saved.fills.len() as u64, "tensor"),
+        saved.path,
+        named("initialised anew:", &saved.missing),
+        named("left over:", &saved.left),
+    )
+}
+
+/// How many paths a line names.
+const MOST_NAMED: usize = 6;
 
 fn describe(data: &Dataset) -> String {
     let sizes = [
@@ -199,6 +233,9 @@ fn summarize(
         ))?,
     }
     report.say(format!("saved {path}/{WEIGHTS}"))?;
+    if directory.path.join(PICTURES).is_dir() {
+        report.say(format!("drawn {path}/{PICTURES}"))?;
+    }
     if data.provenance.is_substitute() {
         report.warn(substitute_warning(&data.provenance));
     }

@@ -104,6 +104,10 @@ impl Record {
             steps: plan.steps,
             start: match &plan.start {
                 Start::Fresh => "fresh".into(),
+                Start::Filled(files) => {
+                    let paths = files.iter().map(|file| file.path.display().to_string());
+                    format!("init {}", paths.collect::<Vec<_>>().join(", "))
+                }
                 Start::Weights(path) => format!("weights {}", path.display()),
                 Start::Resume(path) => format!("resume {}", path.display()),
             },

@@ -5,3 +5,4 @@
 mod place;
 mod commands;
 mod runs;
+mod steps;

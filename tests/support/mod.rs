@@ -11,12 +11,13 @@ pub mod catalogue;
 
 use catalogue::Catalogue;
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Request, Role, Signature, elaborate, prelude,
+    Catalog, DataParameter, DataType, Request, Role, Signature, elaborate, load_uses, prelude,
 };
 use nnc_compiler::graph::{DType, DataValue, Field, Model};
 use nnc_grammar::ast::File;
 use nnc_grammar::render::{Color, terminal};
 use nnc_grammar::{Severity, Sources, parse};
+use std::path::Path;
 
 /// Parses and elaborates a text, for a batch of its own choice if none is given.
 /// A test's text has no faults.
@@ -26,9 +27,15 @@ pub fn load(name: &str, text: &str, batch: Option<usize>) -> (File, Model) {
     let prelude = prelude(&mut sources);
     let file = sources.add(name, text);
     let (main, mut diagnostics) = parse(file, text);
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let mut read =
+        |path: &Path| std::fs::read_to_string(models.join(path)).map_err(|error| error.to_string());
+    let (uses, found) = load_uses(&main, Path::new(name), &mut sources, &mut read);
+    diagnostics.extend(found);
     let request = Request {
         main: &main,
         file,
+        uses: &uses,
         prelude: &prelude,
         overrides: &[],
         batch,

@@ -53,6 +53,7 @@ fn graph_phase(phase: Phase) -> graph::Phase {
         Phase::Train => graph::Phase::Train,
         Phase::Eval => graph::Phase::Eval,
         Phase::Metrics => graph::Phase::Metrics,
+        Phase::Show => graph::Phase::Show,
         Phase::Predict => graph::Phase::Predict,
     }
 }

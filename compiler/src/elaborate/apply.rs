@@ -127,7 +127,7 @@ impl<'a> Interpreter<'a> {
         let value = match Formal::of(parameter).mode {
             Mode::Value => self.eval(default)?,
             Mode::Axes => Value::Axes(Rc::from(self.eval_axes(default)?)),
-            Mode::Shape => Value::Shape(Rc::from(self.eval_shape(default)?)),
+            Mode::Shape => self.shape_value(default)?,
         };
         Ok(Given {
             value,

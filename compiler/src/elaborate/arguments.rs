@@ -173,7 +173,7 @@ impl<'a> Interpreter<'a> {
         let value = match mode {
             Mode::Value => self.eval(expr)?,
             Mode::Axes => Value::Axes(Rc::from(self.eval_axes(expr)?)),
-            Mode::Shape => Value::Shape(Rc::from(self.eval_shape(expr)?)),
+            Mode::Shape => self.shape_value(expr)?,
         };
         let span = self.given_at(expr).unwrap_or(expr.span);
         Ok(Given { value, span })

@@ -5,6 +5,7 @@ use super::interpreter::Interpreter;
 use super::values::{Axis, AxisRef, Eval, Label, Reported, Tensor, Value};
 use nnc_grammar::ast::{AxisPattern, Expr, ExprKind, Type, TypeKind};
 use nnc_grammar::{Code, Diagnostic, Span};
+use std::rc::Rc;
 
 impl<'a> Interpreter<'a> {
     /// The axes that an argument such as `over: [batch, ..]` names.
@@ -191,6 +192,25 @@ impl<'a> Interpreter<'a> {
         Ok(axis)
     }
 
+    /// An argument that is a shape; `[..]`, where no pattern says which axes these are,
+    /// leaves it open.
+    pub fn shape_value(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
+        let open = match &expr.kind {
+            ExprKind::List(items) => {
+                matches!(items.as_slice(), [only] if matches!(only.kind, ExprKind::Rest))
+                    && self.frame().rest.is_none()
+            }
+            ExprKind::Name(name) => self
+                .variable(name)
+                .is_some_and(|v| matches!(v.value, Value::Nothing)),
+            _ => false,
+        };
+        match open {
+            true => Ok(Value::Nothing),
+            false => Ok(Value::Shape(Rc::from(self.eval_shape(expr)?))),
+        }
+    }
+
     /// A list of sizes as an argument: `reshape([t, heads, e])`; names name the axes.
     pub fn eval_shape(&mut self, expr: &'a Expr) -> Eval<Vec<Axis>> {
         match &expr.kind {
@@ -205,6 +225,7 @@ impl<'a> Interpreter<'a> {
                 axes.into_iter().collect()
             }
             _ => match self.eval(expr)? {
+                Value::Shape(axes) => Ok(axes.to_vec()),
                 Value::Int(size) if size > 0 => Ok(vec![self.known_axis(expr)?]),
                 value => {
                     Err(self.wrong_kind(&value, expr.span, "a list of sizes such as `[8, 16]`"))

@@ -1,6 +1,7 @@
 //! Where data sources and loader steps are described. The compiler knows none of
 //! them: whoever runs models supplies a [`Catalog`].
 
+use super::weights::SavedTensors;
 use crate::graph::{DataValue, Field};
 
 /// The data sources and loader steps that a model may name.
@@ -11,6 +12,12 @@ pub trait Catalog {
     /// The fields of a sample from a source, or why these arguments make no sense.
     fn fields(&self, source: &str, arguments: &[(String, DataValue)])
     -> Result<Vec<Field>, String>;
+
+    /// The tensors in a file of weights, which a model names relative to itself, or
+    /// why there are none to be had.
+    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
+        Err(format!("there is no `{path}`"))
+    }
 }
 
 /// A data source or a loader step: `mnist()`, `split(valid: 0.1)`.

@@ -191,7 +191,7 @@ impl<'a> Interpreter<'a> {
             Value::Tensor(this.scalar_tensor(node))
         };
         Some(match name {
-            "training" => Value::Bool(self.run.training),
+            "training" => Value::Bool(self.run.training && !self.is_still()),
             "step" => run_input(self, InputKind::Step),
             "epoch" => run_input(self, InputKind::Epoch),
             "total_steps" => run_input(self, InputKind::TotalSteps),
@@ -290,11 +290,19 @@ impl<'a> Interpreter<'a> {
             return Err(self.wrong_kind(&value, given.span, "a value known at compile time"));
         }
         match self.overriding(&item.name.name) {
-            Some(new) if !self.globals.in_library(item.span) => {
+            Some(new) if self.is_settable(item) => {
                 self.overridden(&item.name.name, new, &value, item.name.span)
             }
             _ => Ok(value),
         }
+    }
+
+    /// Whether the command line's name for a constant means this one.
+    fn is_settable(&self, item: &Const) -> bool {
+        let settable = self.globals.settable();
+        settable
+            .iter()
+            .any(|(_, known)| known.name.span == item.name.span)
     }
 
     fn eval_list(&mut self, items: &'a [Expr]) -> Eval<Value<'a>> {

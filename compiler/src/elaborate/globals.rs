@@ -1,16 +1,19 @@
 //! What a name means when no variable bears it: the user's items, then the
 //! library's, then the builtins.
 
+use super::Request;
 use super::builtins::{self, Builtin};
 use super::catalog::Catalog;
 use super::values::Value;
-use nnc_grammar::ast::{Const, Definition, File, Item};
+use nnc_grammar::ast::{Const, Definition, DefinitionKind, File, Item};
 use nnc_grammar::{Code, Diagnostic, FileId, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All items by name.
 pub(super) struct Globals<'a> {
-    user: BTreeMap<&'a str, Global<'a>>,
+    /// The user's files; the one that is run is `main`.
+    scopes: BTreeMap<FileId, Scope<'a>>,
+    main: FileId,
     library: BTreeMap<&'a str, Global<'a>>,
     library_files: BTreeSet<FileId>,
     pub catalog: &'a dyn Catalog,
@@ -18,6 +21,13 @@ pub(super) struct Globals<'a> {
     pub constants: BTreeMap<Span, Constant<'a>>,
     /// The user's items that something uses.
     pub used: BTreeSet<Span>,
+}
+
+/// What a file of the user's defines, and which others it uses.
+#[derive(Default)]
+struct Scope<'a> {
+    items: BTreeMap<&'a str, Global<'a>>,
+    uses: Vec<FileId>,
 }
 
 /// An item that has a name.
@@ -37,23 +47,19 @@ pub(super) enum Constant<'a> {
 }
 
 impl<'a> Globals<'a> {
-    /// Collects the items of the user's file and of the library; two items of the
-    /// user's with one name are a fault, but hiding a name of the library is not.
-    pub fn collect(
-        main: &'a File,
-        library: &'a [File],
-        catalog: &'a dyn Catalog,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Globals<'a> {
+    /// Collects the items of the user's files and of the library; two items of one
+    /// file with one name are a fault, but hiding a name of the library is not.
+    pub fn collect(request: &Request<'a>, diagnostics: &mut Vec<Diagnostic>) -> Globals<'a> {
         let mut globals = Globals {
-            user: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+            main: request.file,
             library: BTreeMap::new(),
             library_files: BTreeSet::new(),
-            catalog,
+            catalog: request.catalog,
             constants: BTreeMap::new(),
             used: BTreeSet::new(),
         };
-        for item in library.iter().flat_map(|file| &file.items) {
+        for item in request.prelude.iter().flat_map(|file| &file.items) {
             if let Some((name, global)) = named(item) {
                 globals.library_files.insert(global.span().file);
                 let hidden = globals.library.insert(name, global);
@@ -63,24 +69,10 @@ impl<'a> Globals<'a> {
                 );
             }
         }
-        for item in &main.items {
-            let Some((name, global)) = named(item) else {
-                continue;
-            };
-            if let Some(first) = globals.user.get(name) {
-                diagnostics.push(
-                    Diagnostic::error(
-                        Code::DuplicateName,
-                        global.name_span(),
-                        format!("`{name}` is defined twice"),
-                    )
-                    .here("defined again here")
-                    .label(first.name_span(), "first defined here")
-                    .help("give one of them another name"),
-                );
-                continue;
-            }
-            globals.user.insert(name, global);
+        let used = request.uses.files.iter().map(|(id, file)| (*id, file));
+        for (id, file) in used.chain([(request.file, request.main)]) {
+            let scope = scope(file, &request.uses.places, diagnostics);
+            globals.scopes.insert(id, scope);
         }
         globals
     }
@@ -90,28 +82,90 @@ impl<'a> Globals<'a> {
         self.library_files.contains(&span.file)
     }
 
-    /// What a name means at a place. The library's text does not see the user's items,
-    /// so that hiding one of its names changes nothing within it.
+    /// What a name means at a place: the file's own item, else that of a file that it
+    /// uses, else the library's. The library's text does not see the user's items, so
+    /// that hiding one of its names changes nothing within it.
     pub fn find(&self, name: &str, place: Span) -> Option<Global<'a>> {
-        let user = (!self.in_library(place)).then_some(&self.user);
-        user.and_then(|user| user.get(name))
-            .or_else(|| self.library.get(name))
-            .copied()
+        let user = match self.in_library(place) {
+            true => None,
+            false => self.find_in(name, place.file, &mut BTreeSet::new()),
+        };
+        user.or_else(|| self.library.get(name).copied())
             .or_else(|| builtins::find(name).map(Global::Builtin))
     }
 
-    /// The user's items in the order of their names.
+    fn find_in(&self, name: &str, file: FileId, seen: &mut BTreeSet<FileId>) -> Option<Global<'a>> {
+        // The command line sees what the file that is run sees.
+        let scope = self.scopes.get(&file).or(self.scopes.get(&self.main))?;
+        if !seen.insert(file) {
+            return None;
+        }
+        let own = scope.items.get(name).copied();
+        let mut used = scope.uses.iter();
+        own.or_else(|| used.find_map(|&file| self.find_in(name, file, seen)))
+    }
+
+    /// The items of the file that is run, in the order of their names.
     pub fn user_items(&self) -> impl Iterator<Item = (&'a str, Global<'a>)> {
-        self.user.iter().map(|(&name, &global)| (name, global))
+        let main = self.scopes.get(&self.main).into_iter();
+        main.flat_map(|scope| scope.items.iter().map(|(&name, &global)| (name, global)))
+    }
+
+    /// The constants that the file that is run sees, those of files that it uses included.
+    pub fn settable(&self) -> Vec<(&'a str, &'a Const)> {
+        let names: BTreeSet<&'a str> = self
+            .scopes
+            .values()
+            .flat_map(|scope| scope.items.keys().copied())
+            .collect();
+        let constant = |name: &'a str| match self.find_in(name, self.main, &mut BTreeSet::new())? {
+            Global::Const(item) => Some((name, item)),
+            _ => None,
+        };
+        names.into_iter().filter_map(constant).collect()
     }
 
     /// Every name there is, for suggestions.
     pub fn names(&self) -> Vec<&'a str> {
-        let items = self.user.keys().chain(self.library.keys()).copied();
+        let user = self.scopes.values().flat_map(|scope| scope.items.keys());
+        let items = user.chain(self.library.keys()).copied();
         items
             .chain(builtins::names().map(|name| -> &'a str { name }))
             .collect()
     }
+}
+
+/// What a file says to others and to itself.
+fn scope<'a>(
+    file: &'a File,
+    places: &BTreeMap<Span, FileId>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Scope<'a> {
+    let mut scope = Scope::default();
+    for item in &file.items {
+        if let Item::Use(item) = item {
+            // One that could not be loaded has been told.
+            scope.uses.extend(places.get(&item.span));
+        }
+        let Some((name, global)) = named(item) else {
+            continue;
+        };
+        if let Some(first) = scope.items.get(name) {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::DuplicateName,
+                    global.name_span(),
+                    format!("`{name}` is defined twice"),
+                )
+                .here("defined again here")
+                .label(first.name_span(), "first defined here")
+                .help("give one of them another name"),
+            );
+            continue;
+        }
+        scope.items.insert(name, global);
+    }
+    scope
 }
 
 impl<'a> Global<'a> {
@@ -121,6 +175,11 @@ impl<'a> Global<'a> {
             Global::Definition(item) => item.span,
             Global::Builtin(_) => unreachable!("elaborate: builtins are no items"),
         }
+    }
+
+    /// Whether it is a `net`.
+    pub fn is_net(self) -> bool {
+        matches!(self, Global::Definition(d) if d.kind == DefinitionKind::Net)
     }
 
     /// Where its name stands.
@@ -137,6 +196,6 @@ fn named(item: &Item) -> Option<(&str, Global<'_>)> {
     match item {
         Item::Const(item) => Some((&item.name.name, Global::Const(item))),
         Item::Definition(item) => Some((&item.name.name, Global::Definition(item))),
-        Item::Train(_) => None,
+        Item::Use(_) | Item::Train(_) => None,
     }
 }

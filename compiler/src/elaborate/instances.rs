@@ -67,6 +67,7 @@ impl<'a> Interpreter<'a> {
             span,
             parent: self.frame().path.clone(),
             path: RefCell::new(None),
+            source: None,
         })
     }
 
@@ -120,7 +121,8 @@ impl<'a> Interpreter<'a> {
     ) -> Eval<Value<'a>> {
         let d = instance.definition;
         let net = d.kind == DefinitionKind::Net;
-        let path = if net {
+        let copied = instance.source.is_some();
+        let path = if net && !copied {
             match instance.parent.as_str() {
                 "" => d.name.name.clone(),
                 parent => format!("{parent}/{}", d.name.name),
@@ -128,13 +130,17 @@ impl<'a> Interpreter<'a> {
         } else {
             self.path_of(instance)
         };
-        let layer = (!net).then(|| self.note_layer(instance, &path)).flatten();
+        if let Some(source) = &instance.source {
+            self.run.copies.insert(path.clone(), source.path.clone());
+        }
+        let listed = !net && !copied && self.source_of(&path).is_none();
+        let layer = listed.then(|| self.note_layer(instance, &path)).flatten();
         let value = self.apply_definition(d, Some(path), &instance.hyper, inputs, span)?;
         if let Value::Tensor(tensor) = &value {
             if let Some(layer) = layer {
                 self.run.layers[layer].output = tensor.sizes();
             }
-            if net && self.run.net.is_none() && instance.parent.is_empty() {
+            if net && !copied && self.run.net.is_none() && instance.parent.is_empty() {
                 self.run.net = Some((d.name.name.clone(), tensor.clone()));
             }
         }

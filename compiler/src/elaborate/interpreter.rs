@@ -1,6 +1,7 @@
 //! The state of an elaboration: an abstract interpreter that runs the model's text
 //! once per phase and leaves a graph behind.
 
+use super::freeze::Frozen;
 use super::globals::Globals;
 use super::overrides::Override;
 use super::slots::Slots;
@@ -21,6 +22,8 @@ pub(super) struct Interpreter<'a> {
     pub in_data: bool,
     pub diagnostics: Vec<Diagnostic>,
     pub slots: Slots,
+    /// What keeps its value.
+    pub frozen: Vec<Frozen>,
     pub init: GraphBuilder,
     pub run: Run,
     /// Definitions being applied, outermost first.
@@ -39,6 +42,10 @@ pub(super) struct Interpreter<'a> {
 #[derive(Default)]
 pub(super) struct Run {
     pub training: bool,
+    /// Whether the `train` block is being run.
+    pub in_train: bool,
+    /// Which `step` of it, from 1; 0 where there are none.
+    pub step: usize,
     pub body: GraphBuilder,
     pub metrics: GraphBuilder,
     pub inputs: Vec<Input>,
@@ -46,6 +53,14 @@ pub(super) struct Run {
     pub slot_nodes: BTreeMap<SlotId, NodeId>,
     /// Values that `update` gave to states so far.
     pub current: BTreeMap<SlotId, NodeId>,
+    /// Values that steps gave to parameters, in order.
+    pub versions: Vec<(SlotId, NodeId)>,
+    /// The parameters that some step changes.
+    pub trained: BTreeSet<SlotId>,
+    /// By which step an optimiser's state was declared.
+    pub optimizer_states: BTreeMap<String, usize>,
+    /// The paths of copies, and of what they are copies of.
+    pub copies: BTreeMap<String, String>,
     /// Sums over the pass, by name.
     pub totals: Vec<(SlotId, NodeId)>,
     /// Random draws by identity and shape.
@@ -120,6 +135,7 @@ impl<'a> Interpreter<'a> {
             in_data: false,
             diagnostics: Vec::new(),
             slots: Slots::default(),
+            frozen: Vec::new(),
             init: GraphBuilder::new(),
             run: Run::default(),
             frames: Vec::new(),

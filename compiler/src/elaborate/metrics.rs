@@ -2,7 +2,7 @@
 
 use super::interpreter::Interpreter;
 use super::values::{Element, Eval, Home, Tensor, Value};
-use nnc_grammar::ast::{Expr, ExprKind};
+use nnc_grammar::ast::{Argument, Expr, ExprKind};
 use nnc_grammar::{Code, Diagnostic, Span};
 
 impl<'a> Interpreter<'a> {
@@ -10,10 +10,22 @@ impl<'a> Interpreter<'a> {
     /// which is always reported.
     pub fn report_metric(
         &mut self,
-        expr: &'a Expr,
+        argument: &'a Argument,
         earlier: &[(String, Tensor)],
     ) -> Eval<Option<(String, Tensor)>> {
-        let name = metric_name(expr);
+        let expr = &argument.value;
+        let name = match &argument.name {
+            Some(name) => name.name.clone(),
+            None => metric_name(expr),
+        };
+        if name == "loss" && argument.name.is_some() {
+            let fault = Diagnostic::error(
+                Code::DuplicateName,
+                argument.span(),
+                "`loss` is what is minimized",
+            );
+            return Err(self.fault(fault.here("needs another name")));
+        }
         if name == "loss" {
             let warning = Diagnostic::warning(Code::Unused, expr.span, "`loss` is always reported");
             self.report(warning.here("not needed"));
@@ -97,7 +109,7 @@ impl<'a> Interpreter<'a> {
 }
 
 /// What a metric is called: by the function that makes it, or the name it is bound to.
-fn metric_name(expr: &Expr) -> String {
+pub(super) fn metric_name(expr: &Expr) -> String {
     match &expr.kind {
         ExprKind::Name(name) => name.clone(),
         ExprKind::Call(callee, _) => metric_name(callee),

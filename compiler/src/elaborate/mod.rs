@@ -8,6 +8,7 @@
 //! initial values.
 
 mod prelude;
+mod uses;
 mod catalog;
 mod overrides;
 mod globals;
@@ -17,6 +18,10 @@ mod values;
 mod settings;
 mod data;
 mod train;
+mod steps;
+mod copies;
+mod freeze;
+mod weights;
 mod statements;
 mod expressions;
 mod pipes;
@@ -34,6 +39,7 @@ mod builtins;
 mod slots;
 mod optimizer;
 mod metrics;
+mod pictures;
 mod prune;
 mod faults;
 
@@ -41,8 +47,10 @@ pub use builtins::builtin_docs;
 pub use catalog::{Catalog, DataParameter, DataType, Role, Signature};
 pub use overrides::Override;
 pub use prelude::prelude;
+pub use uses::{ReadText, Uses, load_uses};
+pub use weights::SavedTensors;
 
-use crate::graph::{Experiment, Graph, Model, Phase, SlotKind, Step};
+use crate::graph::{Experiment, Graph, Model, Phase, Saved, SlotKind, Step};
 use globals::{Global, Globals};
 use interpreter::Interpreter;
 use nnc_grammar::ast::{File, Item, Train};
@@ -59,6 +67,8 @@ pub struct Request<'a> {
     pub main: &'a File,
     /// Its text.
     pub file: FileId,
+    /// What it uses, see [`load_uses()`].
+    pub uses: &'a Uses,
     /// The library, see [`prelude()`].
     pub prelude: &'a [File],
     /// `--set name=value`, later ones over earlier ones.
@@ -73,12 +83,7 @@ pub struct Request<'a> {
 /// sorted by place.
 pub fn elaborate(sources: &Sources, request: &Request<'_>) -> (Option<Model>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let globals = Globals::collect(
-        request.main,
-        request.prelude,
-        request.catalog,
-        &mut diagnostics,
-    );
+    let globals = Globals::collect(request, &mut diagnostics);
     let mut interpreter = Interpreter::new(sources, globals, request.overrides);
     interpreter.diagnostics = diagnostics;
     let model = interpreter.model(request).ok();
@@ -104,19 +109,27 @@ impl<'a> Interpreter<'a> {
         let settings = self.settings(train, request.batch)?;
         self.batch = settings.batch;
         let training = self.train(train, &settings, true);
+        if training.is_ok() && settings.has_steps {
+            self.warn_untrained();
+        }
         let train_step = training.map(|outcome| self.step(Phase::Train, &outcome));
         let evaluation = self.train(train, &settings, false);
         let (train_step, outcome) = (train_step?, evaluation?);
         let eval_step = self.step(Phase::Eval, &outcome);
         self.warn_unused();
+        self.check_frozen();
+        let saved = self.saved(&settings);
         let mut steps = BTreeMap::from([(Phase::Train, train_step), (Phase::Eval, eval_step)]);
         steps.insert(Phase::Metrics, self.metrics_step(&outcome));
         if let Some(step) = self.predict_step() {
             steps.insert(Phase::Predict, step);
         }
+        if !outcome.shown.is_empty() {
+            steps.insert(Phase::Show, self.show_step(&outcome));
+        }
         steps.insert(Phase::Init, self.init_step());
         Ok(Model {
-            experiment: self.experiment(settings, &outcome),
+            experiment: self.experiment(settings, &outcome, saved),
             slots: std::mem::take(&mut self.slots.table),
             steps,
         })
@@ -177,11 +190,15 @@ impl<'a> Interpreter<'a> {
     fn step(&mut self, phase: Phase, outcome: &Outcome) -> Step {
         let mut updates: BTreeMap<_, _> = std::mem::take(&mut self.run.current);
         updates.extend(self.run.totals.iter().copied());
+        let loss = ("loss".to_owned(), outcome.loss.node);
+        let losses = outcome.losses.iter();
+        let outputs =
+            std::iter::once(loss).chain(losses.map(|(name, loss)| (name.clone(), loss.node)));
         prune(Draft {
             phase,
             graph: self.run.body.graph(),
             inputs: &self.run.inputs,
-            outputs: vec![("loss".to_owned(), outcome.loss.node)],
+            outputs: outputs.collect(),
             updates: updates.into_iter().collect(),
         })
     }
@@ -211,6 +228,20 @@ impl<'a> Interpreter<'a> {
         }))
     }
 
+    /// The pictures, as the nets make them when evaluating.
+    fn show_step(&self, outcome: &Outcome) -> Step {
+        let shown = outcome.shown.iter();
+        prune(Draft {
+            phase: Phase::Show,
+            graph: self.run.body.graph(),
+            inputs: &self.run.inputs,
+            outputs: shown
+                .map(|(name, picture)| (name.clone(), picture.node))
+                .collect(),
+            updates: Vec::new(),
+        })
+    }
+
     fn init_step(&self) -> Step {
         let graph: &Graph = self.init.graph();
         prune(Draft {
@@ -222,7 +253,12 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    fn experiment(&mut self, settings: Settings<'a>, outcome: &Outcome) -> Experiment {
+    fn experiment(
+        &mut self,
+        settings: Settings<'a>,
+        outcome: &Outcome,
+        saved: Vec<Saved>,
+    ) -> Experiment {
         let (net, output) = match &self.run.net {
             Some((name, result)) => (name.clone(), result.sizes()),
             None => (String::new(), Vec::new()),
@@ -249,18 +285,16 @@ impl<'a> Interpreter<'a> {
             seed: settings.seed,
             metrics: metrics.collect(),
             layers,
+            saved,
             constants: self.constant_texts(),
         }
     }
 
     /// Every constant of the user's as text, for records.
     fn constant_texts(&mut self) -> Vec<(String, String)> {
-        let items: Vec<(&'a str, Global<'a>)> = self.globals.user_items().collect();
         let mut texts = Vec::new();
-        for (name, global) in items {
-            if let Global::Const(item) = global
-                && let Ok(value) = self.constant(item)
-            {
+        for (name, item) in self.globals.settable() {
+            if let Ok(value) = self.constant(item) {
                 texts.push((name.to_owned(), value.plain_text()));
             }
         }

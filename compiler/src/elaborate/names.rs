@@ -22,7 +22,7 @@ impl<'a> Interpreter<'a> {
                 any_name: false,
             };
             match item {
-                Item::Const(_) => {}
+                Item::Use(_) | Item::Const(_) => {}
                 Item::Definition(definition) => reader.definition(definition),
                 Item::Train(train) => {
                     // The data's fields are names too, and the block is run anyway.
@@ -144,10 +144,26 @@ impl<'a> Reader<'_, 'a> {
                 self.expr(init);
                 self.add(&name.name, None);
             }
-            StatementKind::Update { value, .. } => self.expr(value),
+            StatementKind::Update { name, value } => {
+                self.mark(&name.name);
+                self.expr(value);
+            }
             StatementKind::Setting { value, .. } => self.expr(value),
             StatementKind::Minimize(expr) | StatementKind::Expr(expr) => self.expr(expr),
-            StatementKind::Report(exprs) => exprs.iter().for_each(|expr| self.expr(expr)),
+            StatementKind::Report(listed) | StatementKind::Show(listed) => {
+                listed
+                    .iter()
+                    .for_each(|argument| self.expr(&argument.value));
+            }
+            StatementKind::Step {
+                names,
+                optimizer,
+                body,
+            } => {
+                names.iter().for_each(|name| _ = self.mark(&name.name));
+                self.expr(optimizer);
+                self.block(body);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Applies an optimiser's text to each parameter.
 
 use super::interpreter::Interpreter;
+use super::settings::Clip;
 use super::values::{Axis, Element, Eval, Function, Given, Home, Instance, Tensor, Value};
 use crate::graph::{NodeId, Op, SlotId, Type};
 use nnc_grammar::ast::{DefinitionKind, Expr};
@@ -46,7 +47,7 @@ impl<'a> Interpreter<'a> {
             element: Element::Number,
             trace: None,
         };
-        let weight = tensor(self.slot_node(slot));
+        let weight = self.current_slot(slot);
         self.enter(Some(d), span, Some(d.name.name.clone()));
         self.run.optimizing = Some(path);
         for (name, given) in &optimizer.hyper {
@@ -67,17 +68,53 @@ impl<'a> Interpreter<'a> {
         next
     }
 
-    /// `adam/m:mnist_cnn/conv2d_1/w`
+    /// `adam/m:mnist_cnn/conv2d_1/w`; where a second step trains the same parameter in
+    /// the same way, `adam_2/m:mnist_cnn/conv2d_1/w`.
     pub fn optimizer_state_path(&mut self, state: &str) -> String {
         let optimizer = self.frame().path.clone();
-        match &self.run.optimizing {
-            Some(parameter) => format!("{optimizer}/{state}:{parameter}"),
-            None => format!("{optimizer}/{state}"),
+        let owner = match &self.run.optimizing {
+            Some(parameter) => format!("{state}:{parameter}"),
+            None => state.to_owned(),
+        };
+        let step = self.run.step;
+        let mut path = format!("{optimizer}/{owner}");
+        let mut number = 1;
+        while *self
+            .run
+            .optimizer_states
+            .entry(path.clone())
+            .or_insert(step)
+            != step
+        {
+            number += 1;
+            path = format!("{optimizer}_{number}/{owner}");
+        }
+        path
+    }
+
+    /// Holds each element of the gradients within its limit, then their common norm
+    /// within its own.
+    pub fn clip(&mut self, gradients: &mut [(SlotId, NodeId)], clip: &Clip) {
+        if let Some(limit) = clip.value {
+            self.clip_value(gradients, limit);
+        }
+        if let Some(limit) = clip.norm {
+            self.clip_norm(gradients, limit);
+        }
+    }
+
+    fn clip_value(&mut self, gradients: &mut [(SlotId, NodeId)], limit: f64) {
+        let graph = self.graph(Home::Body);
+        for (_, gradient) in gradients {
+            let high = graph.constant_like(limit, *gradient);
+            let low = graph.constant_like(-limit, *gradient);
+            let below = graph.min(*gradient, high);
+            *gradient = graph.max(below, low);
         }
     }
 
     /// Scales all gradients down together where their norm exceeds the limit.
-    pub fn clip(&mut self, gradients: &mut [(SlotId, NodeId)], limit: f64) {
+    fn clip_norm(&mut self, gradients: &mut [(SlotId, NodeId)], limit: f64) {
         let graph = self.graph(Home::Body);
         let mut squares = None;
         for &(_, gradient) in gradients.iter() {

@@ -1,7 +1,6 @@
 //! `--set name=value`: replaces a constant or a setting before anything depends on it.
 
 use super::faults::{did_you_mean, listed};
-use super::globals::Global;
 use super::interpreter::Interpreter;
 use super::values::{Eval, Given, Value};
 use nnc_grammar::{Code, Diagnostic, Sources, Span};
@@ -41,12 +40,8 @@ impl<'a> Interpreter<'a> {
     /// Refuses what names nothing.
     pub fn check_overrides(&mut self, settings: &[&'static str]) {
         for change in self.overrides {
-            let constants: Vec<&str> = self
-                .globals
-                .user_items()
-                .filter(|(_, global)| matches!(global, Global::Const(_)))
-                .map(|(name, _)| name)
-                .collect();
+            let constants = self.globals.settable().into_iter();
+            let constants: Vec<&str> = constants.map(|(name, _)| name).collect();
             let name = change.name.as_str();
             if constants.contains(&name) || settings.contains(&name) {
                 continue;

@@ -93,7 +93,7 @@ impl<'a> Interpreter<'a> {
             | ("string", Value::String(_))
             | ("function", Value::Function(_))
             | ("axis" | "axes", Value::Axes(_))
-            | ("shape", Value::Shape(_))
+            | ("shape", Value::Shape(_) | Value::Nothing)
             | ("scalar", Value::Int(_) | Value::Float(_)) => return Ok(value),
             ("float", Value::Int(int)) => return Ok(Value::Float(*int as f64)),
             ("scalar", Value::Tensor(tensor)) if tensor.axes.is_empty() => return Ok(value),

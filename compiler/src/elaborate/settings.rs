@@ -3,16 +3,29 @@
 use super::data::Data;
 use super::faults::{did_you_mean, listed};
 use super::interpreter::Interpreter;
-use super::values::{Eval, Given, Value};
-use nnc_grammar::ast::{Expr, Ident, StatementKind, Train};
+use super::values::{Eval, Given, Reported, Value, WeightsFile};
+use nnc_grammar::ast::{Block, Expr, Ident, Statement, StatementKind, Train};
 use nnc_grammar::{Code, Diagnostic, Span};
+use std::rc::Rc;
 
 /// All settings there are.
-pub(super) const SETTINGS: [&str; 6] =
-    ["data", "batch", "epochs", "optimizer", "seed", "clip_norm"];
+pub(super) const SETTINGS: [&str; 9] = [
+    "data",
+    "batch",
+    "epochs",
+    "optimizer",
+    "seed",
+    "clip_norm",
+    "clip_value",
+    "init",
+    "freeze",
+];
+
+/// Those that a `step` can have for itself.
+const OF_STEPS: [&str; 2] = ["clip_norm", "clip_value"];
 
 /// Those that `--set` can change.
-pub(super) const NUMBERS: [&str; 4] = ["batch", "epochs", "seed", "clip_norm"];
+pub(super) const NUMBERS: [&str; 5] = ["batch", "epochs", "seed", "clip_norm", "clip_value"];
 
 /// More samples per step than this are a mistake.
 const LARGEST_BATCH: i64 = 1 << 24;
@@ -26,9 +39,22 @@ pub(super) struct Settings<'a> {
     pub batch: usize,
     pub epochs: usize,
     pub seed: u64,
-    pub clip_norm: Option<f64>,
-    /// Evaluated where the step's number is known; missing only after a fault.
+    pub clip: Clip,
+    /// Evaluated where the step's number is known; missing after a fault, and where
+    /// each step has its own.
     pub optimizer: Option<&'a Expr>,
+    pub has_steps: bool,
+    /// Files of weights to start from.
+    pub init: Vec<Rc<WeightsFile>>,
+}
+
+/// The limits of gradients.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Clip {
+    /// Of all of a step's together.
+    pub norm: Option<f64>,
+    /// Of each element.
+    pub value: Option<f64>,
 }
 
 impl<'a> Interpreter<'a> {
@@ -36,7 +62,7 @@ impl<'a> Interpreter<'a> {
     /// is nothing to go on with; for other faults a number stands in, so that the rest
     /// of the block can be checked.
     pub fn settings(&mut self, train: &'a Train, batch: Option<usize>) -> Eval<Settings<'a>> {
-        let written = self.written(train);
+        let written = self.written(&train.body.statements, &SETTINGS, "`train`");
         self.enter(None, train.span, None);
         let find = |name: &str| {
             written
@@ -73,14 +99,22 @@ impl<'a> Interpreter<'a> {
             Ok(None) => Ok(0),
             Err(reported) => Err(reported),
         };
-        let clip_norm = match self.setting("clip_norm", find("clip_norm")) {
-            Ok(Some(given)) => self.positive_setting(&given, "clip_norm").map(Some),
-            Ok(None) => Ok(None),
-            Err(reported) => Err(reported),
-        };
-        let optimizer = match find("optimizer") {
-            Some(expr) => Ok(expr),
-            None => Err(self.lacks(train, "optimizer", "optimizer = adam(1e-3)")),
+        let clip = self.clip_settings(&written, &Clip::default());
+        if let Some(expr) = find("freeze")
+            && let Ok(given) = self.given(expr)
+        {
+            // Faults are told on the way.
+            let _ = self.freeze_setting(&given);
+        }
+        let init = find("init").map_or(Ok(Vec::new()), |expr| self.init_setting(expr));
+        let steps = train.body.statements.iter();
+        let mut steps = steps.filter(|s| matches!(s.kind, StatementKind::Step { .. }));
+        let first_step = steps.next().map(|statement| statement.span);
+        let optimizer = match (find("optimizer"), first_step) {
+            (Some(expr), Some(step)) => Err(self.two_ways(expr.span, step)),
+            (Some(expr), None) => Ok(expr),
+            (None, Some(_)) => Err(Reported(())),
+            (None, None) => Err(self.lacks(train, "optimizer", "optimizer = adam(1e-3)")),
         };
         self.frames.pop();
         Ok(Settings {
@@ -88,27 +122,34 @@ impl<'a> Interpreter<'a> {
             batch: size.unwrap_or(1),
             epochs: epochs.unwrap_or(1),
             seed: seed.unwrap_or(0),
-            clip_norm: clip_norm.unwrap_or(None),
+            clip: clip.unwrap_or_default(),
             optimizer: optimizer.ok(),
+            has_steps: first_step.is_some(),
+            init: init.unwrap_or_default(),
         })
     }
 
     /// The settings as written, each once; unknown ones are told.
-    fn written(&mut self, train: &'a Train) -> Vec<(&'a Ident, &'a Expr)> {
+    fn written(
+        &mut self,
+        statements: &'a [Statement],
+        known: &[&'static str],
+        block: &str,
+    ) -> Vec<(&'a Ident, &'a Expr)> {
         let mut written: Vec<(&'a Ident, &'a Expr)> = Vec::new();
-        for statement in &train.body.statements {
+        for statement in statements {
             let StatementKind::Setting { name, value } = &statement.kind else {
                 continue;
             };
-            if !SETTINGS.contains(&name.name.as_str()) {
+            if !known.contains(&name.name.as_str()) {
                 let fault = Diagnostic::error(
                     Code::BadSetting,
                     name.span,
-                    format!("`train` has no setting `{}`", name.name),
+                    format!("{block} has no setting `{}`", name.name),
                 )
                 .here("not a setting")
-                .note(format!("there are {}", listed(SETTINGS)));
-                let fault = did_you_mean(fault, &name.name, SETTINGS);
+                .note(format!("there are {}", listed(known.iter().copied())));
+                let fault = did_you_mean(fault, &name.name, known.iter().copied());
                 self.fault(fault);
                 continue;
             }
@@ -128,7 +169,44 @@ impl<'a> Interpreter<'a> {
         written
     }
 
-    fn lacks(&mut self, train: &Train, name: &str, example: &str) -> super::values::Reported {
+    /// A step's own settings; what it leaves open is as in `train`.
+    pub fn step_settings(&mut self, body: &'a Block, outer: &Clip) -> Eval<Clip> {
+        let written = self.written(&body.statements, &OF_STEPS, "a `step`");
+        self.clip_settings(&written, outer)
+    }
+
+    fn clip_settings(&mut self, written: &[(&'a Ident, &'a Expr)], outer: &Clip) -> Eval<Clip> {
+        let mut limit = |name: &'static str, outer: Option<f64>| {
+            let expr = written.iter().find(|(ident, _)| ident.name == name);
+            match self.setting(name, expr.map(|(_, expr)| *expr))? {
+                Some(given) => self.positive_setting(&given, name).map(Some),
+                None => Ok(outer),
+            }
+        };
+        let (norm, value) = (
+            limit("clip_norm", outer.norm),
+            limit("clip_value", outer.value),
+        );
+        Ok(Clip {
+            norm: norm?,
+            value: value?,
+        })
+    }
+
+    fn two_ways(&mut self, optimizer: Span, step: Span) -> Reported {
+        self.fault(
+            Diagnostic::error(
+                Code::BadSetting,
+                optimizer,
+                "`train` has both an optimizer and steps with their own",
+            )
+            .here("used by no step")
+            .label(step, "this step says its optimizer")
+            .help("remove it"),
+        )
+    }
+
+    fn lacks(&mut self, train: &Train, name: &str, example: &str) -> Reported {
         let start = Span {
             end: train.span.start + "train".len() as u32,
             ..train.span

@@ -27,6 +27,23 @@ pub(super) struct Slots {
     draws: BTreeMap<u32, NodeId>,
 }
 
+impl Slots {
+    /// The slot at a path.
+    pub fn find(&self, path: &str) -> Option<SlotId> {
+        self.by_path.get(path).copied()
+    }
+
+    /// Enters a slot with its first value.
+    pub fn add(&mut self, slot: Slot, initial: NodeId, span: Span) -> SlotId {
+        let id = SlotId(self.table.len() as u32);
+        self.by_path.insert(slot.path.clone(), id);
+        self.table.push(slot);
+        self.places.push(span);
+        self.initial.push((id, initial));
+        id
+    }
+}
+
 impl<'a> Interpreter<'a> {
     /// The slot at a path, made now if it is new.
     pub fn slot(
@@ -37,17 +54,12 @@ impl<'a> Interpreter<'a> {
         init: &Given<'a>,
         span: Span,
     ) -> Eval<(SlotId, Tensor)> {
-        let shape: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
-        let id = match self.slots.by_path.get(&path) {
-            Some(&id) => {
-                self.check_shared(id, &shape, span)?;
-                id
+        let id = match self.source_of(&path) {
+            Some(source) if kind != SlotKind::Optimizer => {
+                let original = self.found_slot(kind, source, &axes, init, span)?;
+                self.copied_slot(path, original, span)
             }
-            None => {
-                let initial = self.initial_value(&axes, init, &path)?;
-                let ty = Type::f32(shape);
-                self.add_slot(Slot { path, ty, kind }, initial, span)
-            }
+            _ => self.found_slot(kind, path, &axes, init, span)?,
         };
         let tensor = Tensor {
             node: self.slot_node(id),
@@ -60,6 +72,24 @@ impl<'a> Interpreter<'a> {
         Ok((id, tensor))
     }
 
+    fn found_slot(
+        &mut self,
+        kind: SlotKind,
+        path: String,
+        axes: &[Axis],
+        init: &Given<'a>,
+        span: Span,
+    ) -> Eval<SlotId> {
+        let shape: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
+        if let Some(id) = self.slots.find(&path) {
+            self.check_shared(id, &shape, span)?;
+            return Ok(id);
+        }
+        let initial = self.initial_value(axes, init, &path)?;
+        let ty = Type::f32(shape);
+        Ok(self.slots.add(Slot { path, ty, kind }, initial, span))
+    }
+
     /// A slot that starts at zero, found or made.
     pub fn zero_slot(&mut self, kind: SlotKind, path: &str, shape: &[usize], span: Span) -> SlotId {
         if let Some(&id) = self.slots.by_path.get(path) {
@@ -68,7 +98,7 @@ impl<'a> Interpreter<'a> {
         let ty = Type::f32(shape);
         let initial = self.graph(Home::Init).constant(0.0, ty.clone());
         let path = path.to_owned();
-        self.add_slot(Slot { path, ty, kind }, initial, span)
+        self.slots.add(Slot { path, ty, kind }, initial, span)
     }
 
     /// The value that a slot has when the step begins.
@@ -109,15 +139,6 @@ impl<'a> Interpreter<'a> {
         let node = self.graph(Home::Init).uniform(seed, stream, shape);
         self.slots.draws.insert(draw, node);
         node
-    }
-
-    fn add_slot(&mut self, slot: Slot, initial: NodeId, span: Span) -> SlotId {
-        let id = SlotId(self.slots.table.len() as u32);
-        self.slots.by_path.insert(slot.path.clone(), id);
-        self.slots.table.push(slot);
-        self.slots.places.push(span);
-        self.slots.initial.push((id, initial));
-        id
     }
 
     /// A shared instance must read the same shapes at each use.

@@ -68,6 +68,20 @@ impl<'a> Interpreter<'a> {
                     "return the value, and report it in `train`".to_owned(),
                 ));
             }
+            StatementKind::Show(_) => {
+                return Err(self.misplaced(
+                    span,
+                    "`show` stands outside of `train`".to_owned(),
+                    "return the picture, and show it in `train`".to_owned(),
+                ));
+            }
+            StatementKind::Step { .. } => {
+                return Err(self.misplaced(
+                    span,
+                    "`step` stands outside of `train`".to_owned(),
+                    "steps are part of an experiment: write them in `train`".to_owned(),
+                ));
+            }
             StatementKind::Expr(expr) => return self.eval(expr),
         }
         Ok(Value::Nothing)
@@ -280,7 +294,8 @@ impl<'a> Interpreter<'a> {
                 .help(format!("declare it as `state {}: ...`", name.name)),
             ));
         }
-        if !self.run.training {
+        let path = self.slots.table[declared.slot.index()].path.clone();
+        if !self.run.training || self.is_still() || self.is_frozen(&path) {
             return Ok(());
         }
         let next = self.like(

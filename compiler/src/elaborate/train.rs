@@ -5,17 +5,44 @@ use super::interpreter::{Interpreter, Run};
 use super::settings::Settings;
 use super::tensors::Target;
 use super::values::{Axis, Element, Eval, Home, Reported, Tensor, Trace, Value};
-use crate::graph::{DType, Field, InputKind, Op, SlotKind, Type};
-use nnc_grammar::ast::{Expr, StatementKind, Train};
+use crate::graph::{DType, Field, InputKind, Type};
+use nnc_grammar::ast::{Expr, Ident, Statement, StatementKind, Train};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
 /// What one run of the block leaves behind, beside the graphs.
 pub(super) struct Outcome {
-    /// Mean loss of the batch.
+    /// Mean loss of the batch; of several steps, the sum of theirs.
     pub loss: Tensor,
+    /// Where there are several steps, the mean loss of each.
+    pub losses: Vec<(String, Tensor)>,
     /// Final numbers, in the graph of metrics; `loss` first.
     pub metrics: Vec<(String, Tensor)>,
+    /// Pictures of each sample.
+    pub shown: Vec<(String, Tensor)>,
+}
+
+/// What has been minimised.
+pub(super) struct Objective {
+    /// `generator_loss`; `loss` for the block's own `minimize`.
+    pub name: String,
+    /// Of the batch.
+    pub mean: Tensor,
+    /// Over the pass, in the graph of metrics.
+    pub over_pass: Tensor,
+}
+
+/// What the statements have said so far.
+#[derive(Default)]
+pub(super) struct Said<'a> {
+    pub failed: Option<Reported>,
+    /// What the innermost block minimises, and where it says so.
+    pub minimized: Option<(Eval<Tensor>, Span)>,
+    pub objectives: Vec<Objective>,
+    pub reports: Vec<(String, Tensor)>,
+    pub shown: Vec<(String, Tensor)>,
+    /// `update`s of copies, to be made when all steps are.
+    updates: Vec<(&'a Ident, &'a Expr)>,
 }
 
 impl<'a> Interpreter<'a> {
@@ -28,105 +55,213 @@ impl<'a> Interpreter<'a> {
     ) -> Eval<Outcome> {
         self.run = Run {
             training,
+            in_train: true,
             ..Run::default()
         };
         self.enter(None, train.span, Some(String::new()));
         for field in &settings.data.fields {
             self.bind_field(field, settings.data.span);
         }
-        let outcome = self.train_statements(train);
-        let done = match (outcome, training) {
-            (Ok(outcome), true) => self.optimize(&outcome.loss, settings).map(|()| outcome),
-            (Err(reported), true) => {
+        let outcome = self.train_statements(train, settings);
+        self.frames.pop();
+        outcome
+    }
+
+    fn train_statements(&mut self, train: &'a Train, settings: &Settings<'a>) -> Eval<Outcome> {
+        let mut said = Said::default();
+        for statement in &train.body.statements {
+            let done = match &statement.kind {
+                StatementKind::Step {
+                    names,
+                    optimizer,
+                    body,
+                } => self.step_statement(names, optimizer, body, settings, &mut said),
+                StatementKind::Setting { .. } => Ok(()),
+                StatementKind::Update { name, value } => {
+                    said.updates.push((name, value));
+                    Ok(())
+                }
+                _ => self.train_statement(statement, &mut said),
+            };
+            said.failed = done.err().or(said.failed);
+        }
+        let minimized = self.minimized(train, settings, &mut said);
+        if self.run.training && said.failed.is_none() {
+            for (name, value) in std::mem::take(&mut said.updates) {
+                let done = self.update_copy(name, value);
+                said.failed = done.err().or(said.failed);
+            }
+        }
+        match said.failed {
+            Some(reported) => Err(reported),
+            None => {
+                minimized?;
+                Ok(self.outcome(said))
+            }
+        }
+    }
+
+    /// What may stand in `train` and in its steps alike.
+    pub fn train_statement(&mut self, statement: &'a Statement, said: &mut Said<'a>) -> Eval<()> {
+        match &statement.kind {
+            StatementKind::Let { names, ty, value } => self.bind_let(names, ty.as_ref(), value),
+            StatementKind::Minimize(expr) => match &said.minimized {
+                Some((_, first)) => Err(self.minimized_twice(statement.span, *first)),
+                None => {
+                    let value = self.loss(expr);
+                    let done = value.as_ref().map(|_| ()).map_err(|reported| *reported);
+                    said.minimized = Some((value, statement.span));
+                    done
+                }
+            },
+            StatementKind::Report(listed) => {
+                let mut done = Ok(());
+                for argument in listed {
+                    match self.report_metric(argument, &said.reports) {
+                        Ok(Some(report)) => said.reports.push(report),
+                        Ok(None) => {}
+                        Err(reported) => done = Err(reported),
+                    }
+                }
+                done
+            }
+            StatementKind::Show(listed) => {
+                let mut done = Ok(());
+                // Pictures are made of what the net gives when it does not train.
+                let drawn = if self.run.training { &[] } else { &listed[..] };
+                for argument in drawn {
+                    match self.shown(argument, &said.shown) {
+                        Ok(picture) => said.shown.push(picture),
+                        Err(reported) => done = Err(reported),
+                    }
+                }
+                done
+            }
+            StatementKind::Update { .. } => Err(self.fault(
+                Diagnostic::error(
+                    Code::Misplaced,
+                    statement.span,
+                    "`update` stands within a step",
+                )
+                .here("belongs to no step")
+                .help("write it below the steps: copies are updated when all steps are made"),
+            )),
+            _ => Err(self.fault(
+                Diagnostic::error(
+                    Code::Misplaced,
+                    statement.span,
+                    "this cannot stand in `train`",
+                )
+                .here("neither a setting, `let`, `minimize`, `report`, `show` nor `step`"),
+            )),
+        }
+    }
+
+    /// The block's own `minimize`, made when everything else has been said; without
+    /// one there must be steps.
+    fn minimized(
+        &mut self,
+        train: &Train,
+        settings: &Settings<'a>,
+        said: &mut Said<'a>,
+    ) -> Eval<()> {
+        let start = Span {
+            end: train.span.start + "train".len() as u32,
+            ..train.span
+        };
+        match said.minimized.take() {
+            Some((_, place)) if settings.has_steps => Err(self.fault(
+                Diagnostic::error(
+                    Code::Misplaced,
+                    place,
+                    "`minimize` stands outside of the steps",
+                )
+                .here("trained by no step")
+                .help("where `train` has steps, each has its own `minimize`: move it into one"),
+            )),
+            Some((Err(reported), _)) => {
                 // Its arguments may have faults of their own.
-                if let Some(optimizer) = settings.optimizer {
+                if let (Some(optimizer), true) = (settings.optimizer, self.run.training) {
                     let _ = self.optimizer(optimizer);
                 }
                 Err(reported)
             }
-            (outcome, false) => outcome,
-        };
-        self.frames.pop();
-        done
+            Some((Ok(loss), _)) => {
+                let objective = self.objective("loss".to_owned(), &loss, train.span);
+                if let (Some(optimizer), true) = (settings.optimizer, self.run.training) {
+                    let optimizer = self.optimizer(optimizer)?;
+                    self.optimize(&objective.mean, None, &optimizer, &settings.clip)?;
+                }
+                said.objectives.push(objective);
+                Ok(())
+            }
+            None if settings.has_steps => Ok(()),
+            None => Err(self.fault(
+                Diagnostic::error(Code::BadSetting, start, "`train` lacks `minimize`")
+                    .here("has nothing to minimize")
+                    .help("say what is to be minimized: `minimize cross_entropy(logits, label)`"),
+            )),
+        }
     }
 
-    fn train_statements(&mut self, train: &'a Train) -> Eval<Outcome> {
-        let mut failed = None;
-        let mut loss: Option<(Eval<Tensor>, Span)> = None;
-        let mut reports = Vec::new();
-        for statement in &train.body.statements {
-            let done = match &statement.kind {
-                StatementKind::Setting { .. } => Ok(()),
-                StatementKind::Let { names, ty, value } => self.bind_let(names, ty.as_ref(), value),
-                StatementKind::Minimize(expr) => match &loss {
-                    Some((_, first)) => Err(self.minimized_twice(statement.span, *first)),
-                    None => {
-                        let value = self.loss(expr);
-                        let done = value.as_ref().map(|_| ()).map_err(|reported| *reported);
-                        loss = Some((value, statement.span));
-                        done
-                    }
-                },
-                StatementKind::Report(exprs) => {
-                    let mut done = Ok(());
-                    for expr in exprs {
-                        match self.report_metric(expr, &reports) {
-                            Ok(Some(report)) => reports.push(report),
-                            Ok(None) => {}
-                            Err(reported) => done = Err(reported),
-                        }
-                    }
-                    done
-                }
-                _ => Err(self.fault(
-                    Diagnostic::error(
-                        Code::Misplaced,
-                        statement.span,
-                        "this cannot stand in `train`",
-                    )
-                    .here("neither a setting, `let`, `minimize` nor `report`"),
-                )),
-            };
-            failed = done.err().or(failed);
+    /// What is minimised, as one number of the batch and as one of the pass.
+    pub fn objective(&mut self, name: String, loss: &Tensor, span: Span) -> Objective {
+        Objective {
+            mean: self.batch_mean(loss),
+            over_pass: self.pass_mean(loss, &name, span),
+            name,
         }
-        let loss = match loss {
-            Some((loss, _)) => loss,
-            None => {
-                let start = Span {
-                    end: train.span.start + "train".len() as u32,
-                    ..train.span
-                };
-                Err(self.fault(
-                    Diagnostic::error(Code::BadSetting, start, "`train` lacks `minimize`")
-                        .here("has nothing to minimize")
-                        .help(
-                            "say what is to be minimized: `minimize cross_entropy(logits, label)`",
-                        ),
-                ))
-            }
+    }
+
+    fn outcome(&mut self, said: Said<'a>) -> Outcome {
+        let mut objectives = said.objectives.into_iter();
+        let Some(Objective {
+            name,
+            mean,
+            over_pass,
+        }) = objectives.next()
+        else {
+            unreachable!("elaborate: a block that minimizes nothing was refused");
         };
-        match failed {
-            Some(reported) => Err(reported),
-            None => {
-                let loss = loss?;
-                let mean = self.batch_mean(&loss);
-                let mut metrics =
-                    vec![("loss".to_owned(), self.pass_mean(&loss, "loss", train.span))];
-                metrics.extend(reports);
-                Ok(Outcome {
-                    loss: mean,
-                    metrics,
-                })
-            }
+        let (mut loss, mut total) = (mean.clone(), over_pass.clone());
+        let mut losses = vec![(name, mean, over_pass)];
+        for objective in objectives {
+            loss.node = self.graph(Home::Body).add(loss.node, objective.mean.node);
+            total.node = self
+                .graph(Home::Metrics)
+                .add(total.node, objective.over_pass.node);
+            losses.push((objective.name, objective.mean, objective.over_pass));
+        }
+        // The block's own loss needs no second name.
+        losses.retain(|(name, ..)| name != "loss");
+        let mut metrics = vec![("loss".to_owned(), total)];
+        metrics.extend(
+            losses
+                .iter()
+                .map(|(name, _, total)| (name.clone(), total.clone())),
+        );
+        metrics.extend(said.reports);
+        Outcome {
+            loss,
+            losses: losses
+                .into_iter()
+                .map(|(name, mean, _)| (name, mean))
+                .collect(),
+            metrics,
+            shown: said.shown,
         }
     }
 
     fn minimized_twice(&mut self, span: Span, first: Span) -> Reported {
         self.fault(
-            Diagnostic::error(Code::DuplicateName, span, "`train` minimizes two things")
-                .here("the second")
-                .label(first, "the first")
-                .help("minimize their sum: `minimize a + b`"),
+            Diagnostic::error(
+                Code::DuplicateName,
+                span,
+                "two things are minimized at once",
+            )
+            .here("the second")
+            .label(first, "the first")
+            .help("minimize their sum, `minimize a + b`, or give each a `step` of its own"),
         )
     }
 
@@ -198,7 +333,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The mean over the batch.
-    fn batch_mean(&mut self, loss: &Tensor) -> Tensor {
+    pub fn batch_mean(&mut self, loss: &Tensor) -> Tensor {
         if !loss.batch {
             return loss.clone();
         }
@@ -211,43 +346,5 @@ impl<'a> Interpreter<'a> {
             batch: false,
             ..loss.clone()
         }
-    }
-
-    /// One step of the optimiser for each parameter.
-    fn optimize(&mut self, loss: &Tensor, settings: &Settings<'a>) -> Eval<()> {
-        let Some(written) = settings.optimizer else {
-            return Ok(());
-        };
-        let optimizer = self.optimizer(written)?;
-        let reached = self.reached(loss);
-        let mut gradients = Vec::new();
-        for (&slot, &node) in &self.run.slot_nodes.clone() {
-            if self.slots.table[slot.index()].kind != SlotKind::Param {
-                continue;
-            }
-            if !reached.contains(&node) {
-                self.warn_no_gradient(slot);
-                continue;
-            }
-            let gradient = self.graph(Home::Body).push(Op::Grad, &[loss.node, node]);
-            gradients.push((slot, gradient));
-        }
-        if gradients.is_empty() {
-            let fault = Diagnostic::error(
-                Code::BadSetting,
-                written.span,
-                "the loss depends on no parameter: there is nothing to train",
-            );
-            return Err(self.fault(fault.here("has nothing to do")));
-        }
-        if let Some(limit) = settings.clip_norm {
-            self.clip(&mut gradients, limit);
-        }
-        let mut next = Vec::new();
-        for (slot, gradient) in gradients {
-            next.push((slot, self.step_parameter(&optimizer, slot, gradient)?));
-        }
-        self.run.current.extend(next);
-        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::builtins::Builtin;
 use super::catalog::Signature;
+use super::copies::Source;
 use super::pointwise::Pointwise;
 use crate::graph::{DataStep, NodeId};
 use nnc_grammar::Span;
@@ -37,6 +38,8 @@ pub(super) enum Value<'a> {
     Function(Function<'a>),
     /// `adam(lr)`
     Optimizer(Rc<Instance<'a>>),
+    /// `weights("vgg16.safetensors")`
+    Weights(Rc<WeightsFile>),
     /// `mnist() |> split(valid: 0.1)`
     Pipeline(Rc<[DataStep]>),
     /// Nothing: a block without a value, an argument left out.
@@ -68,6 +71,18 @@ pub(super) struct Partial<'a> {
     pub arguments: Vec<(String, Given<'a>)>,
 }
 
+/// A file of saved weights, and what of it goes where.
+#[derive(Debug)]
+pub(super) struct WeightsFile {
+    /// As written.
+    pub path: String,
+    /// The part of the file that is meant; empty for all of it.
+    pub from: String,
+    /// The part of the model that it fills.
+    pub into: String,
+    pub span: Span,
+}
+
 /// A value and the expression that gave it.
 #[derive(Clone, Debug)]
 pub(super) struct Given<'a> {
@@ -87,6 +102,8 @@ pub(super) struct Instance<'a> {
     pub parent: String,
     /// Given by `let`, or on first use.
     pub path: RefCell<Option<String>>,
+    /// What it is a copy of, if `copy` made it.
+    pub source: Option<Source>,
 }
 
 /// A tensor under construction: a node and what the language knows of it.
@@ -292,6 +309,7 @@ impl<'a> Value<'a> {
             Value::Optimizer(instance) => {
                 format!("the optimizer `{}`", instance.definition.name.name)
             }
+            Value::Weights(_) => "saved weights".to_owned(),
             Value::Pipeline(_) => "data".to_owned(),
             Value::Nothing => "nothing".to_owned(),
             Value::Unknown => "an unknown value".to_owned(),

@@ -20,7 +20,7 @@ pub use build::GraphBuilder;
 pub use contract::Side;
 pub use flops::{flops, multiply_accumulates};
 pub use model::{
-    DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Slot,
+    DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Saved, Slot,
     SlotKind, Step,
 };
 pub use op::{Contract, Op, View};

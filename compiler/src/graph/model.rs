@@ -20,12 +20,16 @@ pub struct Model {
 pub enum Phase {
     /// Fills every slot with its initial value. Inputs: the seed.
     Init,
-    /// Forward, backward, update, and adding to the metrics' totals. Output: `loss`.
+    /// Forward, backward, update, and adding to the metrics' totals. Outputs: `loss`,
+    /// and where there are several steps, the loss of each.
     Train,
     /// Forward with `training = false`, and adding to the metrics' totals. Output: `loss`.
     Eval,
     /// The metrics from their totals. Outputs: `loss` and each reported metric.
     Metrics,
+    /// Forward with `training = false`, as far as pictures need it. Outputs: what `show`
+    /// lists. Missing if it lists nothing.
+    Show,
     /// Forward with `training = false`, as far as the net's result needs it. Output:
     /// `result`. Missing if `train` applies no net.
     Predict,
@@ -117,6 +121,8 @@ pub struct Experiment {
     pub metrics: Vec<String>,
     /// The layers as they were applied, for summaries.
     pub layers: Vec<LayerInfo>,
+    /// The saved weights to start from, later ones over earlier ones.
+    pub saved: Vec<Saved>,
     /// Every `const` with its value after `--set`, as text, for records.
     pub constants: Vec<(String, String)>,
 }
@@ -152,6 +158,20 @@ pub struct Field {
     pub dtype: DType,
     /// For `I32`: values lie below this.
     pub classes: Option<usize>,
+}
+
+/// A file of weights, and what of it fills what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Saved {
+    /// As written, relative to the model's file.
+    pub path: String,
+    /// Tensors of the file with the paths of the slots that they fill; none while the
+    /// file is not there.
+    pub fills: Vec<(String, String)>,
+    /// Parameters and states that the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors of the file that fill nothing.
+    pub left: Vec<String>,
 }
 
 /// A layer's application, for summaries.

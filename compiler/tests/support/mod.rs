@@ -1,10 +1,12 @@
 //! A catalogue of data sources that hold no data, and a short way to elaborate.
 
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Override, Request, Role, Signature, elaborate, prelude,
+    Catalog, DataParameter, DataType, Override, Request, Role, SavedTensors, Signature, elaborate,
+    load_uses, prelude,
 };
 use nnc_compiler::graph::{DType, DataValue, Field, Model};
 use nnc_grammar::{Diagnostic, Sources};
+use std::path::Path;
 
 /// The sources that the models of the repository use.
 pub struct TestCatalog(Vec<Signature>);
@@ -34,6 +36,19 @@ impl TestCatalog {
                     parameter("noise", DataType::Float, Some(DataValue::Float(0.1))),
                     parameter("samples", DataType::Int, Some(DataValue::Int(1000))),
                 ],
+            ),
+            signature(
+                "points",
+                Role::Source,
+                vec![
+                    parameter("features", DataType::Int, Some(DataValue::Int(2))),
+                    parameter("samples", DataType::Int, Some(DataValue::Int(1000))),
+                ],
+            ),
+            signature(
+                "take",
+                Role::Step,
+                vec![parameter("n", DataType::Int, None)],
             ),
             signature(
                 "split",
@@ -69,6 +84,10 @@ impl Catalog for TestCatalog {
         match source {
             "mnist" | "digits" => Ok(vec![numbers("image", &[1, 28, 28]), label]),
             "cifar10" => Ok(vec![numbers("image", &[3, 32, 32]), label]),
+            "points" => match arguments[0].1 {
+                DataValue::Int(n) if n > 0 => Ok(vec![numbers("u", &[n as usize])]),
+                _ => Err("`features` must be at least 1".to_owned()),
+            },
             "linear" => match arguments[0].1 {
                 DataValue::Int(n) if n > 0 => {
                     Ok(vec![numbers("x", &[n as usize]), numbers("y", &[])])
@@ -76,6 +95,19 @@ impl Catalog for TestCatalog {
                 _ => Err("`features` must be at least 1".to_owned()),
             },
             other => panic!("no source {other}"),
+        }
+    }
+
+    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
+        let tensor = |path: &str, shape: &[usize]| (path.to_owned(), shape.to_vec());
+        match path {
+            "saved.safetensors" => Ok(vec![
+                tensor("net/hidden/w", &[784, 32]),
+                tensor("net/hidden/b", &[32]),
+                tensor("net/dense_1/b", &[10]),
+                tensor("net/dense_2/w", &[10, 10]),
+            ]),
+            other => Err(format!("there is no {other}")),
         }
     }
 }
@@ -94,12 +126,21 @@ pub fn compile(
         .map(|(name, value)| Override::new(&mut sources, name, value))
         .collect();
     let (main, mut diagnostics) = nnc_grammar::parse(file, text);
+    let (uses, mut found) = load_uses(&main, Path::new(name), &mut sources, &mut |path| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = ["tests/errors", "models"].iter();
+        let mut texts =
+            folders.filter_map(|folder| std::fs::read_to_string(root.join(folder).join(path)).ok());
+        texts.next().ok_or_else(|| "no such file".to_owned())
+    });
+    diagnostics.append(&mut found);
     if !diagnostics.is_empty() {
         return (None, diagnostics, sources);
     }
     let request = Request {
         main: &main,
         file,
+        uses: &uses,
         prelude: &prelude,
         overrides: &overrides,
         batch: None,

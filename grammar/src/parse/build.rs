@@ -10,7 +10,7 @@ use pest::iterators::{Pair, Pairs};
 
 use super::{ItemSource, Rule};
 use crate::ast::{
-    Const, Definition, DefinitionKind, Expr, ExprKind, Ident, Item, Parameter, Train,
+    Const, Definition, DefinitionKind, Expr, ExprKind, Ident, Item, Parameter, Train, Use,
 };
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
@@ -44,9 +44,21 @@ impl<'a> Builder<'a> {
     pub(super) fn item(&mut self, pair: Pair<'_, Rule>) -> Item {
         let pair = Children::of(pair).any();
         match pair.as_rule() {
+            Rule::use_item => Item::Use(self.use_item(pair)),
             Rule::const_item => Item::Const(self.const_item(pair)),
             Rule::train_item => Item::Train(self.train_item(pair)),
             _ => Item::Definition(self.definition(pair)),
+        }
+    }
+
+    fn use_item(&mut self, pair: Pair<'_, Rule>) -> Use {
+        let mut children = Children::of(pair);
+        let start = self.span(&children.expect(Rule::use_word));
+        let quoted = children.expect(Rule::string);
+        let span = self.span(&quoted);
+        Use {
+            path: self.string(quoted.as_str(), span),
+            span: start.to(span),
         }
     }
 

@@ -9,7 +9,7 @@ pub(super) fn attach(text: &str, comments: &[Comment], items: &mut [Item]) {
         let (doc, span) = match item {
             Item::Const(item) => (&mut item.doc, item.span),
             Item::Definition(item) => (&mut item.doc, item.span),
-            Item::Train(_) => continue,
+            Item::Use(_) | Item::Train(_) => continue,
         };
         *doc = above(text, comments, span);
     }

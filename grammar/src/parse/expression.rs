@@ -63,7 +63,7 @@ impl Builder<'_> {
         Expr { kind, span }
     }
 
-    fn operation(&mut self, pair: Pair<'_, Rule>) -> Expr {
+    pub(super) fn operation(&mut self, pair: Pair<'_, Rule>) -> Expr {
         let parts = Children::of(pair.clone()).count();
         self.deeper(parts, pair, |builder, pair| {
             let parts = Children::of(pair)
@@ -118,7 +118,7 @@ impl Builder<'_> {
         Expr { kind, span }
     }
 
-    fn argument(&mut self, pair: Pair<'_, Rule>) -> Argument {
+    pub(super) fn argument(&mut self, pair: Pair<'_, Rule>) -> Argument {
         let mut children = Children::of(pair);
         Argument {
             name: children.next_if(Rule::name).map(|pair| self.ident(&pair)),
@@ -252,7 +252,7 @@ impl Builder<'_> {
         ExprKind::Float(value)
     }
 
-    fn string(&mut self, quoted: &str, span: Span) -> String {
+    pub(super) fn string(&mut self, quoted: &str, span: Span) -> String {
         let inner = &quoted[1..quoted.len() - 1];
         let mut text = String::with_capacity(inner.len());
         let mut characters = inner.char_indices();

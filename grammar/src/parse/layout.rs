@@ -233,6 +233,7 @@ impl<'a> Scanner<'a> {
         !self.brackets.is_empty()
             && at_line_start
             && match token.text(self.text) {
+                "use" => next.is_some_and(|next| next.rule == Rule::string),
                 "train" => next.is_some_and(|next| next.text(self.text) == "{"),
                 "const" | "fn" | "layer" | "net" | "optimizer" => {
                     next.is_some_and(|next| {

@@ -164,15 +164,17 @@ impl ItemSource<'_> {
 const EXPRESSION: &str = "an expression";
 const OPERATOR: &str = "an operator";
 const END_OF_LINE: &str = "the end of the line";
-const ITEM: &str = "`const`, `fn`, `layer`, `net`, `optimizer` or `train`";
+const ITEM: &str = "`use`, `const`, `fn`, `layer`, `net`, `optimizer` or `train`";
 
 /// A rule as people call it; empty where saying it would help nobody.
 fn word_for(rule: Rule) -> &'static str {
     match rule {
         Rule::item
+        | Rule::use_item
         | Rule::const_item
         | Rule::train_item
         | Rule::definition
+        | Rule::use_word
         | Rule::const_word
         | Rule::train_word
         | Rule::kind => ITEM,
@@ -189,6 +191,8 @@ fn word_for(rule: Rule) -> &'static str {
         | Rule::update_statement
         | Rule::minimize_statement
         | Rule::report_statement
+        | Rule::show_statement
+        | Rule::step_statement
         | Rule::setting => "a statement",
         Rule::separator | Rule::newline | Rule::EOI => END_OF_LINE,
         Rule::expression
@@ -219,6 +223,7 @@ fn word_for(rule: Rule) -> &'static str {
         Rule::close_brace => "`}`",
         Rule::if_word => "`if`",
         Rule::else_word => "`else`",
+        Rule::with_word => "`with`",
         _ => "",
     }
 }

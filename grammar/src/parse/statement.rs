@@ -5,7 +5,7 @@ use pest::iterators::Pair;
 use super::Rule;
 use super::build::{Builder, Children};
 use super::message::foreign_word;
-use crate::ast::{Block, Expr, ExprKind, Statement, StatementKind};
+use crate::ast::{Argument, Block, Expr, ExprKind, Statement, StatementKind};
 use crate::source::Span;
 
 impl Builder<'_> {
@@ -111,12 +111,9 @@ impl Builder<'_> {
             Rule::minimize_statement => {
                 StatementKind::Minimize(self.expression(children.expect(Rule::expression)))
             }
-            Rule::report_statement => StatementKind::Report(
-                children
-                    .by_ref()
-                    .map(|pair| self.expression(pair))
-                    .collect(),
-            ),
+            Rule::report_statement => StatementKind::Report(self.named_values(&mut children)),
+            Rule::show_statement => StatementKind::Show(self.named_values(&mut children)),
+            Rule::step_statement => self.step_statement(&mut children),
             _ => StatementKind::Setting {
                 name: self.ident(&children.expect(Rule::name)),
                 value: self.expression(children.expect(Rule::expression)),
@@ -125,6 +122,24 @@ impl Builder<'_> {
         Statement {
             span: statement_span(start, &kind),
             kind,
+        }
+    }
+
+    fn named_values(&mut self, children: &mut Children<'_>) -> Vec<Argument> {
+        let arguments = children.by_ref();
+        arguments.map(|pair| self.argument(pair)).collect()
+    }
+
+    fn step_statement(&mut self, children: &mut Children<'_>) -> StatementKind {
+        let mut names = Vec::new();
+        while let Some(name) = children.next_if(Rule::name) {
+            names.push(self.ident(&name));
+        }
+        children.expect(Rule::with_word);
+        StatementKind::Step {
+            names,
+            optimizer: self.operation(children.expect(Rule::operation)),
+            body: self.block(children.expect(Rule::block)),
         }
     }
 
@@ -153,11 +168,15 @@ fn statement_span(keyword: Option<Span>, kind: &StatementKind) -> Span {
         StatementKind::Update { name, value } | StatementKind::Setting { name, value } => {
             (name.span, value.span)
         }
-        StatementKind::Report(values) => match values.as_slice() {
-            [first, .., last] => (first.span, last.span),
-            [only] => (only.span, only.span),
-            [] => panic!("parse: the grammar gives `report` a value"),
-        },
+        StatementKind::Step {
+            optimizer, body, ..
+        } => (optimizer.span, body.span),
+        StatementKind::Report(values) | StatementKind::Show(values) => {
+            match (values.first(), values.last()) {
+                (Some(first), Some(last)) => (first.span(), last.span()),
+                _ => panic!("parse: the grammar gives `report` and `show` a value"),
+            }
+        }
     };
     keyword.unwrap_or(start).to(end)
 }

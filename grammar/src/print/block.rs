@@ -2,7 +2,8 @@
 
 use super::Printer;
 use super::doc::{Doc, concat, group, indent, text};
-use crate::ast::{Block, Expr, ExprKind, Ident, Statement, StatementKind, UnaryOp};
+use crate::ast::{Argument, Block, Expr, ExprKind, Ident, Statement, StatementKind, UnaryOp};
+use crate::parse::Precedence;
 
 impl Printer<'_> {
     /// `{ ... }`, for a group of the caller's: a lone statement may stay on the line.
@@ -106,7 +107,21 @@ impl Printer<'_> {
                 concat([text(padded(name, width)), self.assigned(value)])
             }
             StatementKind::Minimize(value) => concat([text("minimize "), self.value(value)]),
-            StatementKind::Report(values) => self.report(values),
+            StatementKind::Report(values) => self.listed("report ", values),
+            StatementKind::Show(values) => self.listed("show ", values),
+            StatementKind::Step {
+                names,
+                optimizer,
+                body,
+            } => {
+                let names: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
+                concat([
+                    text(format!("step {} with ", names.join(", "))),
+                    self.operation(optimizer, Precedence::Or),
+                    text(" "),
+                    self.tall_block(body),
+                ])
+            }
             StatementKind::Expr(value)
                 if misread(value, above) && !self.original.has_parentheses(value) =>
             {
@@ -120,15 +135,21 @@ impl Printer<'_> {
         concat([text(" = "), self.value(value)])
     }
 
-    fn report(&mut self, values: &[Expr]) -> Doc {
+    /// What `report` and `show` list.
+    fn listed(&mut self, keyword: &str, values: &[Argument]) -> Doc {
         let last = values.len().saturating_sub(1);
-        let mut docs = vec![text("report ")];
-        for (index, value) in values.iter().enumerate() {
-            let mut doc = vec![self.expression(value)];
-            self.end_element(&mut doc, value.span.end, index < last);
+        let mut docs = vec![text(keyword)];
+        for (index, argument) in values.iter().enumerate() {
+            let mut doc = Vec::new();
+            if let Some(name) = &argument.name {
+                doc.push(text(format!("{}: ", name.name)));
+            }
+            doc.push(self.expression(&argument.value));
+            let end = argument.value.span.end;
+            self.end_element(&mut doc, end, index < last);
             if index < last {
-                let next = values[index + 1].span.start;
-                let broken = self.original.breaks(value.span.end, next);
+                let next = values[index + 1].span().start;
+                let broken = self.original.breaks(end, next);
                 doc.push(if broken { Doc::HardLine } else { Doc::Line });
             }
             docs.push(concat(doc));
@@ -171,7 +192,7 @@ fn setting_widths(statements: &[Statement], adjacent: impl Fn(u32, u32) -> bool)
 /// statement, or as a slip.
 fn misread(expr: &Expr, above: Option<&Statement>) -> bool {
     match &leftmost(expr).kind {
-        ExprKind::Name(name) => matches!(name.as_str(), "minimize" | "report"),
+        ExprKind::Name(name) => matches!(name.as_str(), "minimize" | "report" | "show"),
         ExprKind::Unary(UnaryOp::Neg, _) => {
             above.is_some_and(|above| matches!(above.kind, StatementKind::Expr(_)))
         }

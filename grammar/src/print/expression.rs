@@ -324,7 +324,7 @@ fn argument_start(argument: &Argument) -> u32 {
         .map_or(argument.value.span.start, |name| name.span.start)
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {

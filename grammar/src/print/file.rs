@@ -2,6 +2,7 @@
 
 use super::Printer;
 use super::doc::{Doc, concat, group, list, text};
+use super::expression::quoted;
 use crate::ast::{Const, Definition, DefinitionKind, File, Item, Parameter, Train};
 
 impl Printer<'_> {
@@ -102,6 +103,7 @@ impl Printer<'_> {
 
     fn item(&mut self, item: &Item) -> Doc {
         match item {
+            Item::Use(item) => text(format!("use {}", quoted(&item.path))),
             Item::Const(item) => self.const_item(item),
             Item::Definition(item) => self.definition(item),
             Item::Train(item) => self.train(item),
@@ -191,7 +193,7 @@ fn push_doc(out: &mut String, item: &Item) {
     let doc = match item {
         Item::Const(item) => &item.doc,
         Item::Definition(item) => &item.doc,
-        Item::Train(_) => return,
+        Item::Use(_) | Item::Train(_) => return,
     };
     for line in doc {
         out.push_str(format!("# {line}").trim_end());

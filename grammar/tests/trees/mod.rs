@@ -3,7 +3,7 @@
 use nnc_grammar::ast::{
     Argument, AxisPattern, BinaryOp, Block, Const, Definition, DefinitionKind, Element, Expr,
     ExprKind, File, Ident, Item, Parameter, Statement, StatementKind, Train, Type, TypeKind,
-    UnaryOp,
+    UnaryOp, Use,
 };
 use nnc_grammar::{FileId, Span};
 use proptest::collection::vec;
@@ -74,7 +74,13 @@ fn item() -> BoxedStrategy<Item> {
                 doc,
             })
         });
-    prop_oneof![constant, train, definition].boxed()
+    let used = "[a-z./]{0,8}".prop_map(|path| {
+        Item::Use(Use {
+            path,
+            span: NOWHERE,
+        })
+    });
+    prop_oneof![used, constant, train, definition].boxed()
 }
 
 fn parameter() -> impl Strategy<Value = Parameter> {
@@ -121,6 +127,7 @@ fn block(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Block> {
 
 fn statement(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Statement> {
     let e = || expr.clone();
+    let argument = || (option::of(ident()), e()).prop_map(|(name, value)| Argument { name, value });
     // Types of statements take plain sizes: the nested ones are tried in definitions.
     let ty = || {
         vec(leaf(), 0..3).prop_map(|sizes| Type {
@@ -143,7 +150,15 @@ fn statement(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Statement> {
         (ident(), e()).prop_map(|(name, value)| StatementKind::Update { name, value }),
         (ident(), e()).prop_map(|(name, value)| StatementKind::Setting { name, value }),
         e().prop_map(StatementKind::Minimize),
-        vec(e(), 1..4).prop_map(StatementKind::Report),
+        vec(argument(), 1..4).prop_map(StatementKind::Report),
+        vec(argument(), 1..4).prop_map(StatementKind::Show),
+        (vec(ident(), 1..3), e(), objective()).prop_map(|(names, optimizer, body)| {
+            StatementKind::Step {
+                names,
+                optimizer,
+                body,
+            }
+        }),
         e().prop_map(StatementKind::Expr),
         e().prop_map(StatementKind::Expr),
     ];
@@ -152,6 +167,18 @@ fn statement(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Statement> {
         span: NOWHERE,
     })
     .boxed()
+}
+
+/// The block of a `step`; a plain one, for steps do not nest.
+fn objective() -> impl Strategy<Value = Block> {
+    let statement = leaf().prop_map(|loss| Statement {
+        kind: StatementKind::Minimize(loss),
+        span: NOWHERE,
+    });
+    vec(statement, 0..3).prop_map(|statements| Block {
+        statements,
+        span: NOWHERE,
+    })
 }
 
 fn at(kind: ExprKind) -> Expr {
@@ -222,6 +249,9 @@ fn ident() -> impl Strategy<Value = Ident> {
         "param",
         "report",
         "minimize",
+        "show",
+        "with",
+        "use",
         "const",
         "net",
         "update",

@@ -1,6 +1,6 @@
 //! What can stand in a model's `data = ...`: one table of sources, one of steps.
 
-use super::{Call, Field, Places, cifar10, digits, linear, mnist, text};
+use super::{Call, Field, Places, cifar10, digits, linear, mnist, points, text};
 use crate::error::{Error, Result};
 
 /// A data source or a loader step, for the compiler's checks and for people.
@@ -104,6 +104,20 @@ pub const SOURCES: &[Signature] = &[
         ],
     },
     Signature {
+        name: "points",
+        doc: "Random numbers in 0..1, of which a model makes its own data. Fields: u [features].",
+        parameters: &[
+            optional("features", Int, "2", "how many numbers a sample has"),
+            optional(
+                "samples",
+                Int,
+                "1000",
+                "training samples; a quarter as many for the test",
+            ),
+            optional("seed", Int, "0", "another seed, other numbers"),
+        ],
+    },
+    Signature {
         name: "cifar10",
         doc: "Photographs of ten kinds, 50,000 + 10,000 of 32 x 32. Fields: image [3, 32, 32], label class(10).",
         parameters: &[],
@@ -173,6 +187,7 @@ pub fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
         "mnist" => Ok(mnist::fields()),
         "digits" => Ok(digits::fields()),
         "linear" => linear::fields(source),
+        "points" => points::fields(source),
         "cifar10" => Ok(cifar10::fields()),
         "text" => text::fields(source, places),
         "tinyshakespeare" => text::shakespeare_fields(source),

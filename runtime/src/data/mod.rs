@@ -12,6 +12,7 @@ mod idx;
 mod cifar10;
 mod digits;
 mod linear;
+mod points;
 mod text;
 
 pub use call::{Call, Value};
@@ -121,6 +122,7 @@ pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
         "mnist" => mnist::load(request)?,
         "digits" => digits::load(source)?,
         "linear" => linear::load(source)?,
+        "points" => points::load(source)?,
         "cifar10" => cifar10::load(request)?,
         "text" => text::load(source, &request.places)?,
         "tinyshakespeare" => text::load_shakespeare(source, request)?,

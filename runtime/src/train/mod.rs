@@ -3,9 +3,11 @@
 
 mod observer;
 mod passes;
+mod pictures;
 mod records;
 
 pub use observer::{Event, Measures, Observer, SplitName};
+pub use pictures::PICTURES;
 
 use crate::checkpoint::{self, Position};
 use crate::data::{Dataset, Split};
@@ -23,12 +25,15 @@ use std::time::Instant;
 pub enum Phase {
     /// Fills every slot with its initial value.
     Init,
-    /// One optimiser step; adds to the totals. Output: `loss`.
+    /// One optimiser step; adds to the totals. Outputs: `loss`, and where it is a sum of
+    /// several objectives, each of them.
     Train,
     /// The forward pass; adds to the totals. Output: `loss`.
     Eval,
     /// The metrics from the totals. Outputs: `loss` and each metric.
     Metrics,
+    /// Pictures of given samples; not every model has any.
+    Show,
     /// The net's result for given samples.
     Predict,
 }
@@ -41,6 +46,11 @@ pub trait Programs: Sync {
     /// The program for a batch of this size; asked once each. `Init` and `Metrics` do
     /// not depend on it.
     fn program(&self, phase: Phase, batch: usize) -> Result<Arc<Program>>;
+
+    /// Whether there are pictures to be made.
+    fn has_pictures(&self) -> bool {
+        false
+    }
 }
 
 /// How to train.
@@ -70,11 +80,22 @@ pub struct Plan<'a> {
 pub enum Start {
     /// What the model's initialisers say.
     Fresh,
+    /// What the model's initialisers say, and over it what these files hold.
+    Filled(Vec<Filling>),
     /// Parameters and states from a file of weights, all else from the initialisers.
     Weights(PathBuf),
     /// Everything from the checkpoint of a run of the same model, data, seed and batch:
     /// training goes on as if it had never stopped.
     Resume(PathBuf),
+}
+
+/// Tensors of a file of weights that fill slots.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filling {
+    /// The file.
+    pub path: PathBuf,
+    /// Names in the file with the paths of slots.
+    pub fills: Vec<(String, String)>,
 }
 
 /// How a run ended.
@@ -173,6 +194,13 @@ impl<'a> Run<'a> {
                 runner.initialize(plan.seed, plan.batch)?;
                 start
             }
+            Start::Filled(files) => {
+                runner.initialize(plan.seed, plan.batch)?;
+                for file in files {
+                    checkpoint::fill_weights(&mut runner.machine, &file.path, &file.fills)?;
+                }
+                start
+            }
             Start::Weights(path) => {
                 runner.initialize(plan.seed, plan.batch)?;
                 checkpoint::load_weights(&mut runner.machine, path)?;
@@ -247,6 +275,7 @@ impl<'a> Run<'a> {
             samples: (now_done * pass.batch).min(order.len()),
             elapsed: clock.elapsed(),
         })?;
+        self.draw()?;
         if let Some(valid) = &self.data.valid {
             let pass = Pass {
                 split: SplitName::Valid,
@@ -301,6 +330,23 @@ impl<'a> Run<'a> {
         checkpoint::save_checkpoint(machine, &checkpoint, &self.position)?;
         self.saved = true;
         self.watchers.notice(&Event::Saved { path: &weights })
+    }
+
+    /// Pictures of the first samples that training does not see.
+    fn draw(&mut self) -> Result<()> {
+        let Some(directory) = &self.plan.directory else {
+            return Ok(());
+        };
+        if !self.runner.has_pictures() {
+            return Ok(());
+        }
+        let mut pass = self.pass(SplitName::Test, &self.data.test);
+        pass.epoch = self.position.epochs.max(1);
+        for pictures in self.runner.pictures(pass, self.position.step)? {
+            let path = pictures.write(directory, pass.epoch)?;
+            self.watchers.notice(&Event::Drawn { path: &path })?;
+        }
+        Ok(())
     }
 
     fn pass(&self, split: SplitName, samples: &'a Split) -> Pass<'a> {

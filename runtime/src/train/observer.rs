@@ -51,6 +51,8 @@ pub enum Event<'a> {
         step: u64,
         /// Mean over the step's samples.
         loss: f32,
+        /// When training with several objectives: the mean of each.
+        parts: &'a [(String, f32)],
         /// How many samples.
         samples: usize,
     },
@@ -68,6 +70,11 @@ pub enum Event<'a> {
         samples: usize,
         /// How long it took.
         elapsed: Duration,
+    },
+    /// A grid of pictures was written.
+    Drawn {
+        /// Where.
+        path: &'a Path,
     },
     /// Weights were written.
     Saved {

@@ -1,6 +1,7 @@
 //! Passes over data: batch by batch, the last and smaller one with a program of its own.
 
 use super::observer::{Event, Measures, Observer, SplitName};
+use super::pictures::{MOST_SHOWN, Pictures};
 use super::{Phase, Programs};
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -76,6 +77,7 @@ impl<'a> Runner<'a> {
         limits: Limits<'_>,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
+        let mut losses = Losses::default();
         self.sweep(Phase::Train, pass, order, &mut |session, handle, rows| {
             if limits.reached(step) {
                 return Ok(false);
@@ -98,6 +100,7 @@ impl<'a> Runner<'a> {
                 epoch: pass.epoch,
                 step,
                 loss,
+                parts: losses.read(session, handle),
                 samples: rows.len(),
             })?;
             Ok(true)
@@ -133,6 +136,7 @@ impl<'a> Runner<'a> {
                 epoch: pass.epoch,
                 step,
                 loss: loss(session, handle),
+                parts: &[],
                 samples: rows.len(),
             })?;
             Ok(true)
@@ -142,6 +146,35 @@ impl<'a> Runner<'a> {
         } else {
             Ok(None)
         }
+    }
+
+    /// Whether the model makes pictures.
+    pub fn has_pictures(&self) -> bool {
+        self.programs.has_pictures()
+    }
+
+    /// Pictures of the first samples, made of the same random numbers each time.
+    pub fn pictures(&mut self, pass: Pass<'_>, step: u64) -> Result<Vec<Pictures>> {
+        let samples = pass.samples.samples().min(MOST_SHOWN);
+        let order = &pass.samples.in_order()[..samples];
+        let handle = self.loaded(Phase::Show, samples)?;
+        pass.samples.check(self.machine.program(handle))?;
+        let machine = &mut self.machine;
+        machine.set(handle, &InputKind::Epoch, pass.epoch as f32);
+        machine.set(handle, &InputKind::TotalSteps, pass.total_steps as f32);
+        machine.set(handle, &InputKind::Step, step as f32);
+        let seed = step_seed(pass.seed, Stream::Eval, 0);
+        machine.set(handle, &InputKind::Seed, seed);
+        machine.enter(|session| session.step_on(handle, &|part| pass.samples.gather(order, part)));
+        let outputs = self.machine.program(handle).outputs.iter();
+        let pictures =
+            outputs.map(
+                |output| match self.machine.output::<f32>(handle, &output.name) {
+                    Some(values) => Pictures::new(&output.name, &output.shape, values),
+                    None => panic!("runtime: the program gives no {}", output.name),
+                },
+            );
+        Ok(pictures.collect())
     }
 
     /// The metrics from their totals.
@@ -213,5 +246,30 @@ fn loss(session: &Session<'_>, handle: Handle) -> f32 {
     match session.output::<f32>(handle, "loss") {
         Some([loss]) => *loss,
         other => panic!("runtime: the loss is {other:?}, not one number"),
+    }
+}
+
+/// The losses that a step's is the sum of.
+#[derive(Default)]
+struct Losses {
+    of: Option<Handle>,
+    parts: Measures,
+}
+
+impl Losses {
+    /// As the last step of a program has left them.
+    fn read(&mut self, session: &Session<'_>, handle: Handle) -> &[(String, f32)] {
+        if self.of != Some(handle) {
+            let outputs = session.program(handle).outputs.iter();
+            let parts = outputs.filter(|output| output.name != "loss");
+            self.parts = parts.map(|output| (output.name.clone(), 0.0)).collect();
+            self.of = Some(handle);
+        }
+        for (name, value) in &mut self.parts {
+            if let Some([part]) = session.output::<f32>(handle, name) {
+                *value = *part;
+            }
+        }
+        &self.parts
     }
 }

@@ -1,6 +1,7 @@
 //! `metrics.jsonl`: one object a line.
 //!
-//! Every training step has a line `{"split":"train","epoch":1,"step":7,"loss":2.25}`.
+//! Every training step has a line `{"split":"train","epoch":1,"step":7,"loss":2.25}`;
+//! where a model has several objectives, with the loss of each.
 //! Every pass has a line with the metrics by their names and, unlike a step's,
 //! `samples`: how many it went over. Numbers are written so that they read back as the
 //! same bits; there are no times, so equal runs write equal files. When generated
@@ -81,14 +82,13 @@ impl Observer for Records {
                 epoch,
                 step,
                 loss,
+                parts,
                 ..
-            } => self.line(
-                SplitName::Train,
-                epoch,
-                step,
-                &vec![("loss".into(), loss)],
-                None,
-            ),
+            } => {
+                let mut losses = vec![("loss".into(), loss)];
+                losses.extend_from_slice(parts);
+                self.line(SplitName::Train, epoch, step, &losses, None)
+            }
             Event::PassEnded {
                 split,
                 epoch,
@@ -100,7 +100,10 @@ impl Observer for Records {
                 self.line(split, epoch, step, measures, Some(samples))?;
                 self.file.flush().map_err(Error::io("write", &self.path))
             }
-            Event::Step { .. } | Event::PassBegan { .. } | Event::Saved { .. } => Ok(()),
+            Event::Step { .. }
+            | Event::PassBegan { .. }
+            | Event::Drawn { .. }
+            | Event::Saved { .. } => Ok(()),
         }
     }
 }

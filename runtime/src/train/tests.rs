@@ -133,7 +133,7 @@ impl Programs for Line {
             Phase::Train => vec![residuals, losses, launch(last, batch, false)],
             Phase::Eval => vec![residuals, losses],
             Phase::Metrics => vec![launch(metrics, 1, false)],
-            Phase::Predict => unreachable!("training does not predict"),
+            Phase::Show | Phase::Predict => unreachable!("the line shows nothing"),
         };
         let input = |kind, element, shape: &[usize], offset| InputBinding {
             kind,

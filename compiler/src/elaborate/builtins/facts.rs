@@ -3,6 +3,7 @@
 
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
+use crate::elaborate::tensors::Target;
 use crate::elaborate::values::{AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value};
 use crate::graph::{DType, SlotKind, Type};
 use crate::index::IndexExpr;
@@ -16,6 +17,11 @@ pub(super) fn index<'a>(
     span: Span,
 ) -> Eval<Value<'a>> {
     let tensor = interpreter.tensor_argument(argument(arguments, 0))?;
+    if let Some(Value::Axes(axes)) = arguments[1].as_ref().map(|given| &given.value)
+        && **axes == [AxisRef::Batch]
+    {
+        return Ok(interpreter.place_in_batch(&tensor));
+    }
     let over = match arguments[1].as_ref().map(|given| &given.value) {
         Some(Value::Axes(axes)) => axes.to_vec(),
         _ => vec![AxisRef::All],
@@ -48,12 +54,24 @@ pub(super) fn one_hot<'a>(
 
 pub(super) fn random<'a>(
     interpreter: &mut Interpreter<'a>,
-    _: &[Option<Given<'a>>],
-    _: Span,
+    arguments: &[Option<Given<'a>>],
+    span: Span,
 ) -> Eval<Value<'a>> {
     let draw = interpreter.next_draw;
     interpreter.next_draw += 1;
-    Ok(Value::Recipe(Rc::new(Recipe::Uniform(draw))))
+    let recipe = Recipe::Uniform(draw);
+    match arguments[0].as_ref().map(|given| &given.value) {
+        Some(Value::Shape(axes)) => {
+            let target = Target {
+                home: Home::Body,
+                // What an optimiser draws belongs to a parameter, not to a sample.
+                batch: interpreter.run.optimizing.is_none(),
+                axes: axes.to_vec(),
+            };
+            interpreter.instantiate(&recipe, &target, None, span)
+        }
+        _ => Ok(Value::Recipe(Rc::new(recipe))),
+    }
 }
 
 /// Adds up over the pass in a slot; what it gives lies in the graph of metrics.
@@ -94,6 +112,21 @@ pub(super) fn total<'a>(
 }
 
 impl<'a> Interpreter<'a> {
+    /// Which sample of the batch it is: a class below the batch's size.
+    fn place_in_batch(&mut self, tensor: &Tensor) -> Value<'a> {
+        let size = self.batch;
+        let graph = self.graph(tensor.home);
+        let node = graph.iota(0, &[size]);
+        Value::Tensor(Tensor {
+            node,
+            home: tensor.home,
+            batch: true,
+            axes: Vec::new(),
+            element: Element::Class(size),
+            trace: None,
+        })
+    }
+
     /// Sums over the batch and adds to a slot; the result is the slot as the metrics'
     /// graph reads it after the pass.
     pub fn accumulate(&mut self, tensor: &Tensor, path: &str, span: Span) -> Tensor {

@@ -8,6 +8,7 @@ mod movement;
 mod order;
 mod product;
 mod reduction;
+mod training;
 
 use super::arguments::{Formal, Mode};
 use super::interpreter::Interpreter;
@@ -110,6 +111,14 @@ const fn shape(name: &'static str) -> Parameter {
     }
 }
 
+const fn optional_shape(name: &'static str) -> Parameter {
+    Parameter {
+        name,
+        mode: Mode::Shape,
+        optional: true,
+    }
+}
+
 macro_rules! table {
     (
         pointwise { $($op_name:literal ($($operand:literal),+) = $op:ident, $op_doc:literal;)* }
@@ -196,10 +205,20 @@ table! {
             "For classes: a new last axis with a 1 at the class and 0 elsewhere.";
         "einsum" (needed("formula"), needed("a"), optional("b"), optional("c"), optional("d")) = product::einsum,
             "Any sum of products by named axes: einsum(\"t e, u e -> t u\", q, k).";
-        "random" () = facts::random,
-            "Uniform in [0, 1); as many as the use needs.";
+        "random" (optional_shape("shape")) = facts::random,
+            "Uniform in [0, 1); of a shape for each sample, or as many as the use needs.";
         "total" (needed("x")) = facts::total,
             "In `report`: the sum over all samples of the pass.";
+        "grad" (needed("loss"), needed("x")) = training::grad,
+            "The gradient of a number by a value that it was made of.";
+        "all_samples" (needed("x")) = training::all_samples,
+            "The values of all samples of the batch, along a new first axis, seen by each.";
+        "copy" (needed("net")) = training::copy,
+            "In `train`: the same net with weights of its own, which only `update` changes.";
+        "parameters" (needed("net")) = training::parameters,
+            "The parameters of a net or a bound layer, a list.";
+        "weights" (needed("path"), optional("from"), optional("into")) = training::weights,
+            "For `init`: the saved weights in a file; of one part of it, into another part of the model.";
         "check" (needed("condition"), needed("message"), optional("help")) = advice::check,
             "Stops with the message unless the condition holds; {name} in it shows a value.";
         "warn" (needed("condition"), needed("message"), optional("help")) = advice::warn,

@@ -2,6 +2,7 @@
 
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
+use crate::elaborate::pointwise::Pointwise;
 use crate::elaborate::values::{AxisRef, Element, Eval, Given, Tensor, Value};
 use nnc_grammar::{Code, Diagnostic, Span};
 
@@ -10,9 +11,38 @@ pub(super) fn sum<'a>(
     arguments: &[Option<Given<'a>>],
     span: Span,
 ) -> Eval<Value<'a>> {
+    let given = argument(arguments, 0);
+    if let Value::List(items) = &given.value
+        && arguments[1].is_none()
+    {
+        return sum_of_list(interpreter, items, given.span, span);
+    }
     reduce(interpreter, arguments, span, |interpreter, tensor, axes| {
         interpreter.graph(tensor.home).sum(tensor.node, axes)
     })
+}
+
+/// All elements of all tensors of a list.
+fn sum_of_list<'a>(
+    interpreter: &mut Interpreter<'a>,
+    items: &[Value<'a>],
+    place: Span,
+    span: Span,
+) -> Eval<Value<'a>> {
+    let mut total = Given {
+        value: Value::Int(0),
+        span,
+    };
+    for item in items {
+        let item = Given {
+            value: item.clone(),
+            span: place,
+        };
+        let value = sum(interpreter, &[Some(item), None], span)?;
+        let value = Given { value, span };
+        total.value = interpreter.pointwise(Pointwise::Add, vec![total.clone(), value], span)?;
+    }
+    Ok(total.value)
 }
 
 pub(super) fn max<'a>(

@@ -34,7 +34,7 @@ pub(super) fn find(fault: &Fault<'_>) -> Option<Advice> {
     RULES.iter().find_map(|rule| rule(fault))
 }
 
-const ITEM_WORDS: &[&str] = &["const", "fn", "layer", "net", "optimizer", "train"];
+const ITEM_WORDS: &[&str] = &["use", "const", "fn", "layer", "net", "optimizer", "train"];
 
 /// `lyer dense(...)`, `def f(x)`, a statement outside of everything.
 fn unknown_item(fault: &Fault<'_>) -> Option<Advice> {
@@ -53,8 +53,8 @@ fn unknown_item(fault: &Fault<'_>) -> Option<Advice> {
     };
     let help = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if matches!(word, "import" | "from" | "include" | "use") => {
-            "the library is always there; everything else stands in this file".into()
+        None if matches!(word, "import" | "from" | "include") => {
+            "the library is always there; another file's items come by `use \"file.nn\"`".into()
         }
         None => "statements stand inside a `net`, `layer`, `fn`, `optimizer` or `train`".into(),
     };
