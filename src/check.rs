@@ -172,12 +172,23 @@ fn layers(loaded: &Loaded) -> Table {
         ("output", Align::Left),
         ("parameters", Align::Right),
     ]);
-    for layer in &loaded.model.experiment.layers {
+    let layers = &loaded.model.experiment.layers;
+    let owners: Vec<&str> = layers
+        .iter()
+        .map(|layer| layer.path.split('/').next().unwrap_or_default())
+        .collect();
+    let several = owners.iter().any(|owner| *owner != owners[0]);
+    let mut above = "";
+    for (layer, owner) in layers.iter().zip(owners) {
+        if several && owner != above {
+            table.row([owner.to_owned(), String::new(), String::new()]);
+            above = owner;
+        }
         let parameters = match layer.parameters {
             0 => String::new(),
             number => count(number as u64),
         };
-        let indent = "  ".repeat(layer.depth);
+        let indent = "  ".repeat(layer.depth + usize::from(several));
         table.row([
             format!("{indent}{}", layer.call),
             shape(&layer.output),

@@ -36,6 +36,8 @@ pub const LOSSES: &[(&str, &str)] = &[
     ("target: [3]", "kl_div(log_softmax(out), softmax(y))"),
     ("classes: 3", "multi_margin(out, y)"),
     ("target: [3]", "hinge(out, 2 * float(y > 0) - 1)"),
+    ("target: [3]", "l1_penalty(model) + mse(out, y)"),
+    ("target: [3]", "l2_penalty(model) + mse(out, y)"),
 ];
 
 pub const INITIALIZERS: &[&str] = &[
@@ -48,6 +50,51 @@ pub const INITIALIZERS: &[&str] = &[
     "he_normal",
     "lecun_uniform",
 ];
+
+/// What stands in `train` around two nets, `first` from 7 numbers to 3 and `second` from 3
+/// to one: several objectives, gradients of gradients, copies, frozen parts, the batch.
+pub const TRAININGS: &[&str] = &[
+    "let made = first(x)
+    step second with adam(0.01) { minimize second(y)^2 - second(stop_gradient(made)) }
+    step first with sgd(0.1, momentum: 0.9) {
+        clip_norm = 0.5
+        minimize second(made)^2 + mse(first(x), y)
+    }
+    step first, second with adam(0.01) { minimize abs(second(first(x)) - 1) }",
+    "optimizer = sgd(0.1)
+    let slope = grad(second(first(x)), x)
+    let steep = sqrt(sum(slope^2) + 0.01)
+    minimize (steep - 1)^2 + mse(first(x), y)",
+    "optimizer  = adam(0.01)
+    clip_value = 0.05
+    freeze     = \"second/*\"
+    let average = copy(first)
+    let moved = x + 0.1 * sign(grad(second(first(x))^2, x))
+    minimize mse(first(stop_gradient(moved)), y) + second(first(x))^2
+    report averaged: mse(average(x), y)
+    update average = lerp(average, first, 0.1)",
+    "optimizer = sgd(0.1)
+    let own: [d] = first(x)
+    let all: [n, d] = all_samples(own)
+    let likeness = einsum(\"d, n d -> n\", own, all)
+    minimize cross_entropy(likeness, index(own, over: batch)) + second(y + 0.1 * normal([3]))^2",
+];
+
+pub fn with_training(training: &str) -> String {
+    format!(
+        "net first(x: [7]) -> [3] {{ x |> dense(5) |> tanh |> dense(3) }}
+
+net second(x: [3]) -> [] {{ x |> dense(6) |> tanh |> dense(1) |> reshape([]) }}
+
+train {{
+    data   = samples(shape: [7], target: [3])
+    batch  = 4
+    epochs = 1
+    {training}
+}}
+"
+    )
+}
 
 /// A layer or function, the shape that it is applied to, and how.
 pub const LAYERS: &[(&str, &str, &str)] = &[
@@ -133,6 +180,11 @@ pub const LAYERS: &[(&str, &str, &str)] = &[
     ("pad2d", "[2, 3, 4]", "x |> pad2d(3, 2, \"same\", 1)"),
     ("same_padding", "[2]", "x * same_padding(5, 3, 2, 1)"),
     ("windows2d", "[2, 3, 4]", "x |> windows2d(2, 1, 1)"),
+    (
+        "lora",
+        "[7]",
+        "let inner = dense(5)\n x |> lora(inner, rank: 2)",
+    ),
 ];
 
 /// Whether each optimiser or public function of a file of the library is used.

@@ -56,6 +56,14 @@ fn every_loss_follows_the_oracle() {
     }
 }
 
+/// Also where a step reads what the one before it has written.
+#[test]
+fn every_form_of_training_follows_the_oracle() {
+    for (training, seed) in library::TRAININGS.iter().zip(1..) {
+        follows_the_oracle(&library::with_training(training), None, 3, seed);
+    }
+}
+
 #[test]
 fn every_layer_follows_the_oracle() {
     let layers: Vec<&str> = library::LAYERS.iter().map(|(layer, ..)| *layer).collect();

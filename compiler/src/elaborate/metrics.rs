@@ -11,7 +11,7 @@ impl<'a> Interpreter<'a> {
     pub fn report_metric(
         &mut self,
         argument: &'a Argument,
-        earlier: &[(String, Tensor)],
+        earlier: &[String],
     ) -> Eval<Option<(String, Tensor)>> {
         let expr = &argument.value;
         let name = match &argument.name {
@@ -31,16 +31,7 @@ impl<'a> Interpreter<'a> {
             self.report(warning.here("not needed"));
             return Ok(None);
         }
-        let same = earlier.iter().filter(|(known, _)| {
-            known == &name
-                || known
-                    .strip_prefix(&name)
-                    .is_some_and(|rest| rest.starts_with('_'))
-        });
-        let name = match same.count() {
-            0 => name,
-            n => format!("{name}_{}", n + 1),
-        };
+        let name = numbered(name, earlier);
         self.run.metric = Some(name.clone());
         self.run.metric_totals = 0;
         let value = self.eval(expr);
@@ -105,6 +96,19 @@ impl<'a> Interpreter<'a> {
         let samples = self.accumulate(&one, "total/samples", span);
         self.run.samples = Some(samples.clone());
         samples
+    }
+}
+
+/// A name that none of the earlier ones bears: `accuracy`, `accuracy_2`.
+pub(super) fn numbered(name: String, earlier: &[String]) -> String {
+    let of_same = |known: &&String| {
+        known
+            .strip_prefix(&name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    match earlier.iter().filter(of_same).count() {
+        0 => name,
+        n => format!("{name}_{}", n + 1),
     }
 }
 

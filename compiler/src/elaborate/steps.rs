@@ -6,8 +6,9 @@
 use super::faults::did_you_mean;
 use super::globals::Global;
 use super::interpreter::Interpreter;
+use super::metrics::numbered;
 use super::settings::{Clip, Settings};
-use super::train::{Objective, Said};
+use super::train::Said;
 use super::values::{Eval, Function, Home, Instance, Reported, Tensor, Value};
 use crate::graph::{NodeId, Op, SlotId, SlotKind};
 use nnc_grammar::ast::{Block, Definition, DefinitionKind, Expr, Ident, StatementKind};
@@ -63,7 +64,7 @@ impl<'a> Interpreter<'a> {
             (None, loss) => loss.and_then(|loss| {
                 let (owners, optimizer, clip) = (owners?, optimizer?, clip?);
                 let words: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
-                let name = loss_name(&words.join("_"), &said.objectives);
+                let name = numbered(format!("{}_loss", words.join("_")), &said.names());
                 let objective = self.objective(name, &loss, names[0].span);
                 if self.run.training {
                     self.optimize(&objective.mean, Some(&owners), &optimizer, &clip)?;
@@ -274,21 +275,6 @@ impl<'a> Interpreter<'a> {
                 self.report(warning);
             }
         }
-    }
-}
-
-/// `generator_loss`, and `generator_loss_2` for a second step of the same name.
-fn loss_name(step: &str, earlier: &[Objective]) -> String {
-    let name = format!("{step}_loss");
-    let of_same = |known: &str| {
-        known
-            .strip_prefix(&name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    };
-    let same = earlier.iter().filter(|objective| of_same(&objective.name));
-    match same.count() {
-        0 => name,
-        n => format!("{name}_{}", n + 1),
     }
 }
 

@@ -45,6 +45,15 @@ pub(super) struct Said<'a> {
     updates: Vec<(&'a Ident, &'a Expr)>,
 }
 
+impl Said<'_> {
+    /// The names of all numbers that are told so far.
+    pub fn names(&self) -> Vec<String> {
+        let losses = self.objectives.iter().map(|objective| &objective.name);
+        let reports = self.reports.iter().map(|(name, _)| name);
+        losses.chain(reports).cloned().collect()
+    }
+}
+
 impl<'a> Interpreter<'a> {
     /// Runs the block for a phase.
     pub fn train(
@@ -117,7 +126,7 @@ impl<'a> Interpreter<'a> {
             StatementKind::Report(listed) => {
                 let mut done = Ok(());
                 for argument in listed {
-                    match self.report_metric(argument, &said.reports) {
+                    match self.report_metric(argument, &said.names()) {
                         Ok(Some(report)) => said.reports.push(report),
                         Ok(None) => {}
                         Err(reported) => done = Err(reported),
