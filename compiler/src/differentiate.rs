@@ -1,8 +1,9 @@
 //! Replaces every request for a gradient by the graph that computes it: reverse
 //! mode, one sweep per loss for all that it is asked by.
 
-use crate::graph::{DType, Type};
-use crate::graph::{Graph, GraphBuilder, Node, NodeId, Op, Step};
+mod scan;
+
+use crate::graph::{DType, Graph, GraphBuilder, Node, NodeId, Op, Scan, Step, Type};
 use crate::ops::{self, Chain};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +57,14 @@ struct Sweeps<'a> {
 impl Sweeps<'_> {
     fn copy(&mut self, node: &Node) -> NodeId {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|x| self.new[x.index()]).collect();
-        self.g.push_as(node.op.clone(), &inputs, node.ty.clone())
+        let op = match &node.op {
+            Op::Scan(scan) => Op::Scan(Box::new(Scan {
+                body: differentiate(&scan.body),
+                ..(**scan).clone()
+            })),
+            op => op.clone(),
+        };
+        self.g.push_as(op, &inputs, node.ty.clone())
     }
 
     fn gradient(&mut self, id: NodeId, node: &Node) -> NodeId {
@@ -87,38 +95,89 @@ impl Sweeps<'_> {
 
     /// From the loss back to all of `wrt`, through such nodes alone as lie between.
     fn sweep(&mut self, loss: NodeId, wrt: &[NodeId]) {
-        let between = self.depending_on(wrt, loss);
-        let mut gradient: Vec<Option<NodeId>> = vec![None; loss.index() + 1];
-        gradient[loss.index()] = Some(self.g.constant(1.0, Type::f32([])));
-        for y in (0..=loss.0).rev().map(NodeId) {
-            let Some(dy) = gradient[y.index()].filter(|_| between[y.index()]) else {
-                continue;
-            };
-            if wrt.contains(&y) {
-                self.gradients.insert((loss, y), dy);
-            }
-            let origin = self.g.graph().node(y).origin;
-            self.g
-                .set_origin(self.g.graph().origins[origin as usize].clone());
-            for (x, dx) in self.pass_back(y, dy, &between) {
-                let sum = match gradient[x.index()] {
-                    Some(other) => self.g.add(other, dx),
-                    None => dx,
-                };
-                gradient[x.index()] = Some(sum);
-            }
+        let one = self.g.constant(1.0, Type::f32([]));
+        for (y, dy) in sweep(&mut self.g, &[(loss, one)], wrt) {
+            self.gradients.insert((loss, y), dy);
         }
     }
+}
 
-    /// The operands of `y` that matter, with their share of its gradient.
-    fn pass_back(&mut self, y: NodeId, dy: NodeId, between: &[bool]) -> Vec<(NodeId, NodeId)> {
+/// The gradients by `wrt`, as far as there are any, where those of some nodes are given;
+/// through such nodes alone as lie between.
+fn sweep(
+    g: &mut GraphBuilder,
+    seeds: &[(NodeId, NodeId)],
+    wrt: &[NodeId],
+) -> BTreeMap<NodeId, NodeId> {
+    let Some(&last) = seeds.iter().map(|(y, _)| y).max() else {
+        return BTreeMap::new();
+    };
+    let mut sweep = Sweep {
+        between: depending_on(g.graph(), wrt, last),
+        gradient: vec![None; last.index() + 1],
+        parts: BTreeMap::new(),
+        g,
+    };
+    for &(y, dy) in seeds {
+        sweep.add(y, dy);
+    }
+    let mut found = BTreeMap::new();
+    for y in (0..=last.0).rev().map(NodeId) {
+        let dy = sweep.gradient[y.index()].filter(|_| sweep.between[y.index()]);
+        let origin = sweep.g.graph().node(y).origin;
+        sweep
+            .g
+            .set_origin(sweep.g.graph().origins[origin as usize].clone());
+        match (&sweep.g.graph().node(y).op, dy) {
+            (Op::Scan(_), _) => sweep.pass_back_in_time(y),
+            (_, None) => continue,
+            (&Op::Part(position), Some(dy)) => {
+                let scan = sweep.g.graph().node(y).inputs[0];
+                let parts = sweep.parts.entry(scan).or_default();
+                let other = parts.get(&position).copied();
+                let sum = other.map_or(dy, |other| sweep.g.add(other, dy));
+                parts.insert(position, sum);
+            }
+            (_, Some(dy)) => sweep.pass_back(y, dy),
+        }
+        if let Some(dy) = dy
+            && wrt.contains(&y)
+        {
+            found.insert(y, dy);
+        }
+    }
+    found
+}
+
+/// One way back through a graph.
+struct Sweep<'g> {
+    g: &'g mut GraphBuilder,
+    /// For each node, whether gradients pass through it.
+    between: Vec<bool>,
+    /// For each node, the gradient by it, as far as it is summed up.
+    gradient: Vec<Option<NodeId>>,
+    /// The gradients by the results of scans.
+    parts: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
+}
+
+impl Sweep<'_> {
+    fn add(&mut self, x: NodeId, dx: NodeId) {
+        let sum = match self.gradient[x.index()] {
+            Some(other) => self.g.add(other, dx),
+            None => dx,
+        };
+        self.gradient[x.index()] = Some(sum);
+    }
+
+    /// Hands the operands of `y` that matter their share of its gradient.
+    fn pass_back(&mut self, y: NodeId, dy: NodeId) {
         let Node { op, inputs, .. } = self.g.graph().node(y).clone();
-        let wanted: Vec<bool> = inputs.iter().map(|x| between[x.index()]).collect();
+        let wanted = self.wanted(&inputs);
         if !wanted.contains(&true) {
-            return Vec::new();
+            return;
         }
         let mut chain = Chain {
-            g: &mut self.g,
+            g: &mut *self.g,
             x: &inputs,
             y,
             dy,
@@ -127,23 +186,45 @@ impl Sweeps<'_> {
         };
         ops::grad(&op, &mut chain);
         let dx = chain.dx;
-        let shares = inputs.iter().zip(dx).zip(&wanted);
-        shares
-            .filter_map(|((&x, dx), &wanted)| dx.filter(|_| wanted).map(|dx| (x, dx)))
-            .collect()
+        self.share(&inputs, &wanted, dx);
     }
 
-    /// For each node up to the loss, whether it is real and a change of any of `wrt` reaches it.
-    fn depending_on(&self, wrt: &[NodeId], loss: NodeId) -> Vec<bool> {
-        let mut depends: Vec<bool> = Vec::with_capacity(loss.index() + 1);
-        for (id, node) in self.g.graph().iter().take(loss.index() + 1) {
-            let reached = node.inputs.iter().any(|x| depends[x.index()]);
-            let real = node.ty.dtype == DType::F32 && node.op != Op::StopGradient;
-            depends.push(wrt.contains(&id) || (reached && real));
-        }
-        depends
+    /// The same for a loop over time.
+    fn pass_back_in_time(&mut self, scan: NodeId) {
+        let Some(parts) = self.parts.remove(&scan) else {
+            return;
+        };
+        let inputs = self.g.graph().node(scan).inputs.clone();
+        let wanted = self.wanted(&inputs);
+        let dx = scan::gradient(self.g, scan, &parts, &wanted);
+        self.share(&inputs, &wanted, dx);
     }
+
+    fn wanted(&self, inputs: &[NodeId]) -> Vec<bool> {
+        inputs.iter().map(|x| self.between[x.index()]).collect()
+    }
+
+    fn share(&mut self, inputs: &[NodeId], wanted: &[bool], dx: Vec<Option<NodeId>>) {
+        for ((&x, &wanted), dx) in inputs.iter().zip(wanted).zip(dx) {
+            if let Some(dx) = dx.filter(|_| wanted) {
+                self.add(x, dx);
+            }
+        }
+    }
+}
+
+/// For each node up to the last one, whether it is real and a change of any of `wrt` reaches it.
+fn depending_on(graph: &Graph, wrt: &[NodeId], last: NodeId) -> Vec<bool> {
+    let mut depends: Vec<bool> = Vec::with_capacity(last.index() + 1);
+    for (id, node) in graph.iter().take(last.index() + 1) {
+        let reached = node.inputs.iter().any(|x| depends[x.index()]);
+        let real = node.ty.dtype == DType::F32 && node.op != Op::StopGradient;
+        depends.push(wrt.contains(&id) || (reached && real));
+    }
+    depends
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod scan_tests;

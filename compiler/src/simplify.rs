@@ -11,6 +11,7 @@ mod movement;
 mod products;
 mod reductions;
 mod rewrite;
+mod time;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ const RULES: &[(&str, Rule)] = &[
     ),
     ("scale_after_sum", reductions::scale_after_sum),
     ("sum_of_products", products::sum_of_products),
+    ("sum_of_product", products::sum_of_product),
     ("scale_after_product", products::scale_after_product),
     ("transpose_in_product", products::transpose_in_product),
     ("sum_out_of_product", products::sum_out_of_product),
@@ -82,14 +84,25 @@ pub fn simplify(step: &Step) -> Step {
 /// The same step with less to do, and what was done to it.
 pub fn simplify_counting(step: &Step) -> (Step, Counts) {
     let mut counts = Counts::new();
-    let mut step = pass(step, &mut counts);
+    let mut step = settle(step, &mut counts);
+    if time::has_scans(&step) {
+        time::simplify_bodies(&mut step, &mut counts);
+        step = settle(&time::distribute(&step), &mut counts);
+        time::simplify_bodies(&mut step, &mut counts);
+    }
+    (step, counts)
+}
+
+/// Rewrites until nothing changes.
+fn settle(step: &Step, counts: &mut Counts) -> Step {
+    let mut step = pass(step, counts);
     for _ in 0..PASSES {
         let before = counts.values().sum::<usize>();
-        let next = pass(&step, &mut counts);
+        let next = pass(&step, counts);
         let done = counts.values().sum::<usize>() == before && next.graph == step.graph;
         step = next;
         if done {
-            return (step, counts);
+            return step;
         }
     }
     bug!("simplify", "rewrites go in circles: {counts:?}")

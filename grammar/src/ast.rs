@@ -238,6 +238,15 @@ pub enum StatementKind {
         /// What for: `let`s, settings, one `minimize`, `report`s.
         body: Block,
     },
+    /// `next h = value` in a `scan`
+    Next {
+        /// What is carried.
+        name: Ident,
+        /// Its value from here on, and at the next step.
+        value: Expr,
+    },
+    /// `yield h, c` in a `scan`
+    Yield(Vec<Expr>),
     /// An expression; the value of its block when it stands last.
     Expr(Expr),
 }
@@ -305,8 +314,34 @@ pub enum ExprKind {
         /// What.
         body: Block,
     },
+    /// `scan xt in x with h: [n] = zeros { ... }`: a loop over time.
+    Scan(Box<Scan>),
     /// `{ random_crop(32) flip }`: a block as a value.
     Block(Block),
+}
+
+/// `scan reverse xt in x, yt in y with h: [n] = zeros, c = first { ... }`
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Whether time runs backward.
+    pub backward: bool,
+    /// The names of slices, and the tensors that they are slices of.
+    pub slices: Vec<(Ident, Expr)>,
+    /// What is carried from step to step.
+    pub carries: Vec<Carry>,
+    /// One step.
+    pub body: Block,
+}
+
+/// `h: [n] = zeros`: a value that is carried from step to step.
+#[derive(Clone, Debug)]
+pub struct Carry {
+    /// Its name.
+    pub name: Ident,
+    /// Its shape, if written.
+    pub ty: Option<Type>,
+    /// Its value before the first step.
+    pub first: Expr,
 }
 
 /// An argument of a call, or what `report` and `show` list.

@@ -61,6 +61,24 @@ fn show(expr: &Expr) -> String {
             format!("if {} {}{otherwise}", show(condition), show_block(then))
         }
         ExprKind::Repeat { count, body } => format!("repeat {} {}", show(count), show_block(body)),
+        ExprKind::Scan(scan) => {
+            let slices: Vec<String> = scan
+                .slices
+                .iter()
+                .map(|(name, x)| format!("{} in {}", name.name, show(x)))
+                .collect();
+            let carries: Vec<String> = scan
+                .carries
+                .iter()
+                .map(|carry| format!("{} = {}", carry.name.name, show(&carry.first)))
+                .collect();
+            let back = if scan.backward { "reverse " } else { "" };
+            let (slices, carries) = (slices.join(", "), carries.join(", "));
+            format!(
+                "scan {back}{slices} with {carries} {}",
+                show_block(&scan.body)
+            )
+        }
         ExprKind::Block(block) => show_block(block),
     }
 }
@@ -130,6 +148,17 @@ fn pipes_bind_least() {
         ("a + (b |> f)", "(a + (b |> f))"),
         ("x |> m.head(2)[k = 0]", "(x |> m.head(2)[k = 0])"),
         ("x |> repeat n + 1 { f }", "(x |> repeat (n + 1) {f})"),
+        ("scan a in x with h = 0 { h }", "scan a in x with h = 0 {h}"),
+        (
+            "scan reverse a in x + 1, b in y with h: [n] = zeros, c = d { a }",
+            "scan reverse a in (x + 1), b in y with h = zeros, c = d {a}",
+        ),
+        (
+            "scan reverse in x { reverse }",
+            "scan reverse in x with  {reverse}",
+        ),
+        ("scan + 1", "(scan + 1)"),
+        ("scan(x)", "scan(x)"),
         ("if a { x } else { y } |> f", "(if a {x} else {y} |> f)"),
         (
             "x |> augment { crop(32, padding: 4) flip }",

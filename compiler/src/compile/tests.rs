@@ -7,7 +7,7 @@ use crate::graph::{DType, Input, InputId, InputKind, NodeId, Op, Slot, SlotId, S
 use crate::ops::{Precision, Tensor};
 use crate::target::Isa;
 use crate::testing::nets::{Bench, pool};
-use crate::testing::{Numbers, random_step};
+use crate::testing::{Numbers, random_step, recurrences};
 use nnc_runtime::Machine as Runner;
 use nnc_runtime::program::InputKind as RunnerInput;
 use std::sync::Arc;
@@ -40,11 +40,11 @@ fn on_slots(step: &Step) -> (Step, SlotTable) {
     (step, crate::slot_table(&slots))
 }
 
-/// Compiles and runs a step on values for its inputs.
-fn run(step: &Step, inputs: &[Tensor], target: &Target) -> Vec<(String, Vec<f64>)> {
+/// Compiles and runs a step on values for its inputs, on so many threads.
+fn run(step: &Step, inputs: &[Tensor], target: &Target, threads: usize) -> Vec<(String, Vec<f64>)> {
     let (step, table) = on_slots(step);
     let program = compile(&step, &table, target, &mut |_| {});
-    let mut runner = Runner::new(table, 2).unwrap();
+    let mut runner = Runner::new(table, threads).unwrap();
     let handle = runner.load(Arc::new(program)).unwrap();
     let (seed, tensors) = inputs.split_last().unwrap();
     runner.set(handle, &RunnerInput::Seed, seed.elements[0] as i32);
@@ -74,7 +74,7 @@ fn check(what: &str, step: &Step, inputs: &[Tensor], isa: Isa) {
     let reference = differentiate(step);
     let exact = eval(&reference, &inputs, &[], Precision::F64);
     let rounded = eval(&reference, &inputs, &[], Precision::F32);
-    let found = run(step, &inputs, &Target::host_with(isa));
+    let found = run(step, &inputs, &Target::host_with(isa), 2);
     let oracles = exact.outputs.iter().zip(&rounded.outputs);
     for ((name, found), ((_, exact), (_, rounded))) in found.iter().zip(oracles) {
         assert_eq!(found.len(), exact.elements.len());
@@ -132,5 +132,34 @@ fn many_equal_reductions_equal_the_oracle() {
         let mut inputs: Vec<Tensor> = (0..MANY).map(|_| numbers.f32(&shape, 0.5, 1.5)).collect();
         inputs.push(numbers.typed(DType::I32, &[]));
         check("many reductions", &b.step(), &inputs, Target::host().isa);
+    }
+}
+
+/// Loops over time with a batch that is cut into parts, and with one that is not; and each
+/// the same, bit for bit, on any number of threads.
+#[test]
+fn loops_over_time_equal_the_oracle() {
+    for seed in 0..6 {
+        for (what, mut step) in recurrences(seed) {
+            let mut inputs: Vec<Tensor> = step
+                .inputs
+                .iter()
+                .map(|input| Numbers(seed).f32(&input.ty.shape, -1.0, 1.0))
+                .collect();
+            let ty = Type {
+                dtype: DType::I32,
+                shape: Vec::new(),
+            };
+            step.inputs.push(Input {
+                kind: InputKind::Seed,
+                ty: ty.clone(),
+            });
+            inputs.push(Numbers(seed).typed(DType::I32, &ty.shape));
+            for isa in Isa::ALL {
+                check(&format!("{what}, seed {seed}"), &step, &inputs, isa);
+            }
+            let on = |threads| run(&step, &inputs, &Target::host(), threads);
+            assert_eq!(on(1), on(5), "{what}, seed {seed}");
+        }
     }
 }

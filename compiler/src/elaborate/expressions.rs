@@ -116,6 +116,10 @@ impl<'a> Interpreter<'a> {
                 .here("stands alone")
                 .help("pipe a tensor into it: `x |> repeat 3 { dense(64) }`"),
             )),
+            ExprKind::Scan(scan) => {
+                let value = self.scan(scan, span)?;
+                Ok(self.traced_value(value, span))
+            }
             ExprKind::Block(block) => self.block(block),
         }
     }

@@ -4,6 +4,7 @@
 use super::freeze::Frozen;
 use super::globals::Globals;
 use super::overrides::Override;
+use super::scan::Moment;
 use super::slots::Slots;
 use super::values::{Axis, Home, Label, Tensor, Trace, Value};
 use crate::graph::{GraphBuilder, Input, InputKind, LayerInfo, NodeId, Origin, SlotId};
@@ -28,6 +29,8 @@ pub(super) struct Interpreter<'a> {
     pub run: Run,
     /// Definitions being applied, outermost first.
     pub frames: Vec<Frame<'a>>,
+    /// The loops over time whose steps are being described, outermost first.
+    pub scans: Vec<Moment<'a>>,
     /// The innermost expression of the user's file that is being evaluated.
     pub here: Option<Span>,
     /// How deep expressions are nested right now.
@@ -139,6 +142,7 @@ impl<'a> Interpreter<'a> {
             init: GraphBuilder::new(),
             run: Run::default(),
             frames: Vec::new(),
+            scans: Vec::new(),
             here: None,
             depth: 0,
             batch: 1,

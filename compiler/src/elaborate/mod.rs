@@ -37,6 +37,7 @@ mod recipes;
 mod tensors;
 mod builtins;
 mod slots;
+mod scan;
 mod optimizer;
 mod metrics;
 mod pictures;

@@ -8,7 +8,7 @@ use super::globals::Global;
 use super::interpreter::Interpreter;
 use nnc_grammar::ast::{
     Argument, AxisPattern, Block, Definition, DefinitionKind, Expr, ExprKind, File, Item,
-    Parameter, Statement, StatementKind, Type, TypeKind,
+    Parameter, Scan, Statement, StatementKind, Type, TypeKind,
 };
 use nnc_grammar::{Code, Diagnostic, Span};
 
@@ -104,6 +104,11 @@ impl<'a> Reader<'_, 'a> {
         for statement in &block.statements {
             self.statement(statement);
         }
+        self.leave(outer);
+    }
+
+    /// Forgets the names since `outer`, and warns of those that nothing used.
+    fn leave(&mut self, outer: usize) {
         // States declared in a branch stay; they carry no `made`.
         let mut inner = self.names.split_off(outer);
         inner.retain(|name| match name.made {
@@ -164,6 +169,11 @@ impl<'a> Reader<'_, 'a> {
                 self.expr(optimizer);
                 self.block(body);
             }
+            StatementKind::Next { name, value } => {
+                self.expr(value);
+                self.mark(&name.name);
+            }
+            StatementKind::Yield(exprs) => exprs.iter().for_each(|expr| self.expr(expr)),
         }
     }
 
@@ -204,8 +214,28 @@ impl<'a> Reader<'_, 'a> {
                 self.expr(count);
                 self.block(body);
             }
+            ExprKind::Scan(scan) => self.scan(scan),
             ExprKind::Block(block) => self.block(block),
         }
+    }
+
+    fn scan(&mut self, scan: &'a Scan) {
+        scan.slices.iter().for_each(|(_, x)| self.expr(x));
+        for carry in &scan.carries {
+            if let Some(ty) = &carry.ty {
+                self.pattern(ty);
+            }
+            self.expr(&carry.first);
+        }
+        let outer = self.names.len();
+        for (name, _) in &scan.slices {
+            self.add(&name.name, Some(name.span));
+        }
+        for carry in &scan.carries {
+            self.add(&carry.name.name, Some(carry.name.span));
+        }
+        self.block(&scan.body);
+        self.leave(outer);
     }
 
     /// Arguments that name axes are no expressions.

@@ -16,7 +16,7 @@ impl<'a> Interpreter<'a> {
         value
     }
 
-    fn block_statements(&mut self, block: &'a Block) -> Eval<Value<'a>> {
+    pub fn block_statements(&mut self, block: &'a Block) -> Eval<Value<'a>> {
         let mut value = Ok(Value::Nothing);
         let mut failed = None;
         for statement in &block.statements {
@@ -82,12 +82,14 @@ impl<'a> Interpreter<'a> {
                     "steps are part of an experiment: write them in `train`".to_owned(),
                 ));
             }
+            StatementKind::Next { name, value } => self.next_value(name, value, span)?,
+            StatementKind::Yield(values) => self.yield_values(values, span)?,
             StatementKind::Expr(expr) => return self.eval(expr),
         }
         Ok(Value::Nothing)
     }
 
-    fn misplaced(&mut self, span: Span, message: String, help: String) -> Reported {
+    pub fn misplaced(&mut self, span: Span, message: String, help: String) -> Reported {
         self.fault(
             Diagnostic::error(Code::Misplaced, span, message)
                 .here("cannot stand here")
@@ -292,6 +294,22 @@ impl<'a> Interpreter<'a> {
                 .here("not a state")
                 .label(declared.span, "declared here")
                 .help(format!("declare it as `state {}: ...`", name.name)),
+            ));
+        }
+        if let Some(moment) = self.scans.last() {
+            let scan = moment.span;
+            return Err(self.fault(
+                Diagnostic::error(
+                    Code::Misplaced,
+                    name.span,
+                    format!(
+                        "the state `{}` is updated at each step of a `scan`",
+                        name.name
+                    ),
+                )
+                .here("would be updated many times")
+                .label(scan, "within this loop over time")
+                .help("carry the value through the scan, or apply the layer before or after it"),
             ));
         }
         let path = self.slots.table[declared.slot.index()].path.clone();

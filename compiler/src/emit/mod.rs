@@ -5,6 +5,7 @@ mod contraction;
 pub mod loops;
 mod machine;
 mod peak;
+mod repeat;
 pub mod scalar;
 mod text;
 mod tile;
@@ -56,10 +57,16 @@ pub fn emit(schedule: &Schedule, config: TargetFrontendConfig) -> Emitted {
         .collect();
     let units = distinct
         .into_par_iter()
-        .map(|planned| match &planned.plan {
-            Plan::Loops(plan) => loops::emit(plan, &planned.kernel.name, config),
-            Plan::Tiles(plan) => contraction(plan, &planned.kernel.name, config),
-        })
+        .map(|planned| unit(&planned.plan, &planned.kernel.name, config))
         .collect();
     Emitted { units, of_kernel }
+}
+
+/// The code of one kernel.
+fn unit(plan: &Plan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
+    match plan {
+        Plan::Loops(plan) => loops::emit(plan, name, config),
+        Plan::Tiles(plan) => contraction(plan, name, config),
+        Plan::Repeat(plan) => repeat::emit(plan, name, config),
+    }
 }

@@ -10,6 +10,8 @@ mod name;
 mod needs;
 mod nest;
 mod place;
+mod divide;
+mod repeat;
 mod rewrite;
 mod sink;
 mod tensors;
@@ -42,7 +44,7 @@ pub fn fuse(step: &Step) -> Kernels {
 /// One kernel per cluster. Where a value turns out to be readable from memory only,
 /// the cut is made anew with that value stored.
 fn nests(mut step: Step) -> (Tensors, Vec<Kernel>) {
-    let mut forced: BTreeMap<NodeId, Forms> = BTreeMap::new();
+    let mut forced = repeat::operands(&step.graph);
     loop {
         let Force { node, forms } = match try_nests(&step, &forced) {
             Ok(done) => return done,
@@ -52,7 +54,7 @@ fn nests(mut step: Step) -> (Tensors, Vec<Kernel>) {
         let wanted = forms.and(known.unwrap_or_default());
         if step.graph.ty(node).dtype == DType::Bool {
             step = rewrite::move_numbers(&step);
-            forced.clear();
+            forced = repeat::operands(&step.graph);
         } else if known == Some(wanted) {
             bug!(
                 "fuse",
@@ -76,10 +78,20 @@ fn try_nests(
     stored.extend(forced_nodes);
     let placement = place::place(&step.graph, &needs, &stored);
     let cut = demand::demand(step, placement);
-    let tensors = tensors::tensors(step, &cut, forced);
+    let mut tensors = tensors::tensors(step, &cut, forced);
     let mut kernels = Vec::new();
     for (cluster, stores) in cut.stores.iter().enumerate() {
-        if !stores.is_empty() {
+        let kind = cut
+            .placement
+            .clusters
+            .get(cluster)
+            .map(|cluster| cluster.kind);
+        if stores.is_empty() {
+            continue;
+        }
+        if kind == Some(place::Kind::Repeat) {
+            kernels.extend(repeat::kernels(&step.graph, &mut tensors, stores));
+        } else {
             kernels.push(nest::nest(&step.graph, &cut, &tensors, cluster)?);
         }
     }

@@ -109,6 +109,8 @@ pub enum Kind {
     Reduction,
     /// Nothing but stores.
     Map,
+    /// A loop over time, which runs as a kernel of its own.
+    Repeat,
 }
 
 /// Where a node's value comes to be.
@@ -229,10 +231,19 @@ impl Placement {
         if must {
             self.stored.insert(id);
         }
+        match node.op {
+            Op::Scan(_) => return self.start(Cluster::new(Kind::Repeat, &[], None)),
+            Op::Part(_) => {
+                self.stored.insert(id);
+                return self.home_of(node.inputs[0]).clone();
+            }
+            _ => {}
+        }
         if is_seed(graph, node) {
             return self.seed(graph, id, node);
         }
         if let Some((cluster, level)) = self.joins(graph, node)
+            && self.clusters[cluster].kind != Kind::Repeat
             && !(self.clusters[cluster].kind == Kind::Product && needs.update_only[id.index()])
         {
             if level == Level::Point {

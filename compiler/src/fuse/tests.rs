@@ -165,3 +165,20 @@ fn any_node_can_be_a_result() {
         }
     }
 }
+
+/// Loops over time, whole and cut into parts, run as the oracle does.
+#[test]
+fn loops_over_time() {
+    for seed in 0..6 {
+        for (what, step) in crate::testing::recurrences(seed) {
+            let step = differentiate(&step);
+            let kernels = check(&step);
+            let loops = kernels
+                .kernels
+                .iter()
+                .filter(|kernel| kernel.repeat.is_some());
+            assert_eq!(loops.count(), 2, "{what}: {kernels}");
+            check(&simplify(&step));
+        }
+    }
+}

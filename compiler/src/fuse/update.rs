@@ -192,5 +192,6 @@ fn detour(kernel: &mut Kernel, buffers: &mut Vec<Buffer>, slot: BufferId) -> Ker
             value: ScalarId(0),
         }],
         origin: kernel.origin.clone(),
+        repeat: None,
     }
 }

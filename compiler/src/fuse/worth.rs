@@ -20,7 +20,10 @@ pub fn worth_storing(graph: &Graph, needs: &Needs, placement: &Placement) -> BTr
         if pays && can_pay(placement, id, node) {
             stored.insert(id);
         }
-        let once = is_reduction(node) || placement.cluster_of(id).is_some() || stored.contains(&id);
+        let once = is_reduction(node)
+            || matches!(node.op, Op::Scan(_))
+            || placement.cluster_of(id).is_some()
+            || stored.contains(&id);
         let own = match once {
             true => 1,
             false => evaluations[id.index()].max(1),

@@ -84,6 +84,14 @@ impl GraphBuilder {
         self.append(op, inputs, ty)
     }
 
+    /// Replaces what a node does; only for graphs in which equal nodes are not one.
+    pub(super) fn set_op(&mut self, id: NodeId, op: Op) {
+        if self.shared.is_some() {
+            bug!("graph", "{id} may be shared");
+        }
+        self.graph.nodes[id.index()].op = op;
+    }
+
     fn infer(&self, op: &Op, inputs: &[NodeId], given: Option<&Type>) -> Type {
         let types: Vec<&Type> = inputs.iter().map(|&id| self.ty(id)).collect();
         match ops::infer(op, &types, given) {

@@ -1,6 +1,6 @@
 //! A step as text, one node a line, and as a DOT graph. Both are deterministic.
 
-use super::{Contract, DType, Graph, Node, NodeId, Op, Step, Type, View};
+use super::{Contract, DType, Graph, Node, NodeId, Op, Scan, Step, TimeOrder, Type, View};
 use crate::index::IndexExpr;
 use crate::ops;
 use std::fmt;
@@ -35,7 +35,30 @@ impl fmt::Display for Graph {
                 )?;
                 path = Some(origin);
             }
-            writeln!(f, "  {id}: {} = {}", node.ty, Call(node))?;
+            match &node.op {
+                Op::Scan(scan) => write!(f, "  {id} = {}\n{}", Call(node), Body(scan))?,
+                _ => writeln!(f, "  {id}: {} = {}", node.ty, Call(node))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A scan's body, further to the right than what is around it.
+struct Body<'a>(&'a Scan);
+
+impl fmt::Display for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Body(scan) = self;
+        for line in scan.body.graph.to_string().lines() {
+            writeln!(f, "    {line}")?;
+        }
+        for (position, id) in scan.results().into_iter().enumerate() {
+            let word = match position < scan.carried {
+                true => "next",
+                false => "yield",
+            };
+            writeln!(f, "      {word} {id}")?;
         }
         Ok(())
     }
@@ -79,6 +102,14 @@ impl fmt::Display for Label<'_> {
             Op::Constant(value) => write!(f, "{value:?}"),
             Op::Iota { axis } | Op::ArgMax { axis } => write!(f, "{name}[{axis}]"),
             Op::Uniform { stream } => write!(f, "{name}[stream {stream}]"),
+            Op::Scan(scan) => {
+                let back = match scan.order {
+                    TimeOrder::Forward => "",
+                    TimeOrder::Backward => " backward",
+                };
+                write!(f, "{name}[{} steps{back}]", scan.length)
+            }
+            Op::Part(position) => write!(f, "{name}[{position}]"),
             Op::Sum { axes } | Op::MaxOver { axes } => write!(f, "{name}{axes:?}"),
             Op::View(View { map, fill, .. }) => {
                 write!(f, "{name}[{}]", Map(map))?;

@@ -11,6 +11,7 @@ pub fn flops(step: &Step) -> u64 {
             let [a, b] = [node.inputs[0], node.inputs[1]].map(|x| &step.graph.ty(x).shape);
             Some(contract.flops(a, b))
         }
+        Op::Scan(scan) => Some(scan.length as u64 * flops(&scan.body)),
         _ => None,
     });
     products.sum()

@@ -10,6 +10,8 @@ mod flops;
 mod model;
 mod op;
 mod reshape;
+mod scan;
+mod enclose;
 mod verify;
 mod view;
 
@@ -18,6 +20,7 @@ mod laws;
 
 pub use build::GraphBuilder;
 pub use contract::Side;
+pub use enclose::{Enclosed, Recurrence, copy_of};
 pub use flops::{flops, multiply_accumulates};
 pub use model::{
     DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Saved, Slot,
@@ -25,6 +28,7 @@ pub use model::{
 };
 pub use op::{Contract, Op, View};
 pub use reshape::row_major;
+pub use scan::{Scan, TimeOrder};
 pub use verify::verify;
 pub use view::{is_merge, merge_groups, take_apart};
 

@@ -36,7 +36,7 @@ pub enum Phase {
 }
 
 /// One graph with its effects.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Step {
     /// What for.
     pub phase: Phase,

@@ -1,7 +1,7 @@
 //! The primitive operations. Each has its meaning, shape rule, gradient, lowering
 //! and oracle in a file of `ops/`; here is only what they carry.
 
-use super::{DType, InputId, SlotId};
+use super::{DType, InputId, Scan, SlotId};
 use crate::index::IndexExpr;
 
 /// A primitive. Pointwise ones take operands of one shape: broadcasting is a [`View`].
@@ -77,6 +77,11 @@ pub enum Op {
 
     /// Any sum of products of two tensors.
     Contract(Contract),
+
+    /// A loop over time, of many results.
+    Scan(Box<Scan>),
+    /// One of the results of a scan.
+    Part(usize),
 
     /// The gradient of the first input (a scalar) by the second; `differentiate`
     /// replaces it. `elaborate` puts it wherever the language says `grad`.

@@ -71,6 +71,20 @@ fn check_node(graph: &Graph, id: NodeId) -> Result<(), String> {
     if node.origin as usize >= graph.origins.len() {
         return Err(format!("{id} has no origin"));
     }
+    match &node.op {
+        Op::Scan(scan) => check(&scan.body).map_err(|fault| format!("in {id}: {fault}"))?,
+        Op::Part(position) => match &graph.node(node.inputs[0]).op {
+            Op::Scan(scan) if *position >= scan.body.outputs.len() => {
+                return Err(format!("{id} is result {position} of too few"));
+            }
+            Op::Scan(scan) if scan.part(*position) != node.ty => {
+                return Err(format!("{id} should be {}", scan.part(*position)));
+            }
+            Op::Scan(_) => {}
+            op => return Err(format!("{id} is a part of {op:?}")),
+        },
+        _ => {}
+    }
     let types: Vec<&Type> = node.inputs.iter().map(|&x| graph.ty(x)).collect();
     ops::infer(&node.op, &types, Some(&node.ty))
         .map(drop)

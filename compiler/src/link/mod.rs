@@ -9,7 +9,7 @@ use crate::bug::bug;
 use crate::emit::{Emitted, Machine, MachineFunction};
 use crate::graph::{self, DType, Input, multiply_accumulates};
 use crate::nest::{BufferId, Kernel, Role, Scalar, Stage};
-use crate::schedule::{Plan, PlannedKernel, Schedule};
+use crate::schedule::{PlannedKernel, Schedule};
 use nnc_runtime::program::{
     Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Program,
 };
@@ -45,10 +45,6 @@ pub fn link(
 }
 
 fn launch(schedule: &Schedule, planned: &PlannedKernel, kernel: KernelFn) -> Launch {
-    let (tasks, parallel) = match &planned.plan {
-        Plan::Loops(plan) => (plan.tasks.count, plan.tasks.parallel),
-        Plan::Tiles(plan) => (plan.tasks() as u64, plan.tasks() > 1),
-    };
     let args = planned.kernel.arguments();
     Launch {
         name: planned.kernel.name.clone(),
@@ -57,9 +53,11 @@ fn launch(schedule: &Schedule, planned: &PlannedKernel, kernel: KernelFn) -> Lau
             .iter()
             .map(|arg| schedule.buffers[arg.index()].place)
             .collect(),
-        tasks,
-        parallel,
-        flop: flop(schedule, &planned.kernel),
+        tasks: planned.plan.tasks(),
+        parallel: planned.plan.parallel(),
+        flop: flop(&planned.kernel, &|buffer| {
+            schedule.buffers[buffer.index()].buffer.extents.as_slice()
+        }),
         bytes: args.iter().map(|arg| bytes(schedule, *arg) as u64).sum(),
         origin: planned.kernel.origin.path.clone(),
     }
@@ -71,7 +69,16 @@ fn bytes(schedule: &Schedule, buffer: BufferId) -> usize {
 }
 
 /// Two for each product that a contraction sums, counted as [`crate::graph::flops`] does.
-fn flop(schedule: &Schedule, kernel: &Kernel) -> u64 {
+fn flop<'a>(kernel: &Kernel, shape: &dyn Fn(BufferId) -> &'a [usize]) -> u64 {
+    if let Some(repeat) = &kernel.repeat {
+        let inner = |buffer: BufferId| repeat.body.buffers[buffer.index()].extents.as_slice();
+        let body = repeat
+            .body
+            .kernels
+            .iter()
+            .map(|kernel| flop(kernel, &inner));
+        return (repeat.length * repeat.parts) as u64 * body.sum::<u64>();
+    }
     let (Some((a, b)), Some(Stage::Reduce { over, .. })) =
         (kernel.factors(), kernel.stages.first())
     else {
@@ -83,10 +90,7 @@ fn flop(schedule: &Schedule, kernel: &Kernel) -> u64 {
         .map(|(dim, &n)| if looped(dim) { n } else { 1 })
         .collect();
     let reads = [a, b].map(|factor| match &kernel.scalars[factor.index()] {
-        Scalar::Load { buffer, at, .. } => {
-            let shape = schedule.buffers[buffer.index()].buffer.extents.as_slice();
-            (at.as_slice(), shape)
-        }
+        Scalar::Load { buffer, at, .. } => (at.as_slice(), shape(*buffer)),
         _ => Default::default(),
     });
     2 * multiply_accumulates(&extents, &reads)

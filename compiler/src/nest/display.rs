@@ -54,6 +54,9 @@ impl Display for Kernel {
             "" => writeln!(f)?,
             path => writeln!(f, "  {path}")?,
         }
+        if let Some(repeat) = &self.repeat {
+            return write!(f, "{repeat}");
+        }
         let outer: Vec<Dim> = (0..self.outer).collect();
         match outer.is_empty() {
             true => writeln!(f, "once:")?,

@@ -58,6 +58,9 @@ pub fn interpret_at(
     addresses: &[Address],
     memory: &mut [Elements],
 ) {
+    if let Some(repeat) = &kernel.repeat {
+        return repeat.interpret(addresses, memory);
+    }
     let cones: Vec<Vec<bool>> = (0..kernel.stages.len()).map(|s| kernel.cone(s)).collect();
     let outer: Vec<Dim> = (0..kernel.outer).collect();
     let mut run = Run {

@@ -8,6 +8,7 @@ mod display;
 mod eval_scalar;
 mod interpret;
 mod pool;
+mod repeat;
 mod scalar;
 mod tidy;
 mod types;
@@ -17,6 +18,7 @@ mod visit;
 pub use eval_scalar::{Surroundings, Value, eval_scalar};
 pub use interpret::{Address, Elements, interpret, interpret_at, interpret_kernel, unwritten};
 pub use pool::ScalarPool;
+pub use repeat::{Repeat, Window};
 pub use scalar::{BinaryOp, Scalar, ScalarId, UnaryOp};
 pub use verify::{verify, verify_kernel};
 
@@ -24,6 +26,7 @@ use crate::bug::bug;
 use crate::graph::{DType, InputId, Origin, SlotId};
 use crate::ids::handle;
 use crate::index::{Dim, IndexExpr};
+use std::sync::Arc;
 
 handle! {
     /// A tensor in memory.
@@ -31,7 +34,7 @@ handle! {
 }
 
 /// What `fuse` makes of a step: kernels in dependency order and the tensors between them.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Kernels {
     /// Tensors in memory.
     pub buffers: Vec<Buffer>,
@@ -83,6 +86,9 @@ pub struct Kernel {
     pub stages: Vec<Stage>,
     /// Where it came from: the origin of its most important node.
     pub origin: Origin,
+    /// What it does instead, if it is a loop over time: then its scalars and stages only
+    /// name the tensors that it reads and writes.
+    pub repeat: Option<Arc<Repeat>>,
 }
 
 /// Reductions of a kernel at most: the code generator keeps sets of stages in 64 bits, and

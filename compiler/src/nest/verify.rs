@@ -48,6 +48,9 @@ pub fn verify_kernel(kernel: &Kernel, buffers: &[Buffer]) -> Result<(), String> 
             kernel.dims, kernel.outer
         ));
     }
+    if let Some(repeat) = &kernel.repeat {
+        repeat.verify(buffers)?;
+    }
     if kernel.dims.len() > MOST_DIMS || kernel.reductions() > MOST_REDUCTIONS {
         return Err(format!(
             "{} dimensions and {} reductions",

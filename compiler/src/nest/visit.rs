@@ -2,6 +2,7 @@
 
 use super::{BinaryOp, BufferId, Combine, Kernel, Scalar, ScalarId, Stage};
 use crate::index::{Dim, IndexExpr};
+use std::sync::Arc;
 
 impl Scalar {
     /// What it is computed from.
@@ -155,6 +156,11 @@ impl Kernel {
 
     /// Replaces every tensor.
     pub fn map_buffers(&mut self, to: impl Fn(BufferId) -> BufferId) {
+        if let Some(repeat) = &mut self.repeat {
+            for window in Arc::make_mut(repeat).windows.iter_mut().flatten() {
+                window.buffer = to(window.buffer);
+            }
+        }
         for scalar in &mut self.scalars {
             if let Scalar::Load { buffer, .. } = scalar {
                 *buffer = to(*buffer);

@@ -129,6 +129,8 @@ primitives! {
         Op::MaxOver { axes } => max_over(axes);
         Op::ArgMax { axis } => argmax(axis);
         Op::Contract(contract) => contract(contract);
+        Op::Scan(body) => scan(body);
+        Op::Part(position) => part(position);
         Op::Grad => gradient();
     }
 }

@@ -36,6 +36,11 @@ impl<'a> Operands<'a> {
             .map_err(|_| format!("takes {N} operands, not {}", self.types.len()))
     }
 
+    /// The operands' types, however many there are.
+    pub fn all(&self) -> &'a [&'a Type] {
+        self.types
+    }
+
     /// The type that a leaf is given.
     pub fn leaf(&self) -> Inferred {
         let [] = self.get()?;

@@ -38,6 +38,7 @@ impl Display for PlannedKernel {
         match &self.plan {
             Plan::Loops(plan) => write!(f, "\n    {plan}"),
             Plan::Tiles(plan) => write!(f, "\n    {plan}"),
+            Plan::Repeat(plan) => write!(f, "\n    {plan}"),
         }
     }
 }

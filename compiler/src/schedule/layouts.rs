@@ -18,11 +18,9 @@ use crate::nest::{Buffer, BufferId, Kernel, Kernels, Role, Scalar, ScalarId, Sta
 use crate::target::Target;
 use std::collections::BTreeMap;
 
-/// A tensor with borders may take so many times the memory that it takes without.
-const LARGEST_BORDERED: usize = 4;
-
-/// The layout of each tensor.
-pub fn layouts(kernels: &Kernels, target: &Target) -> Vec<Layout> {
+/// The layout of each tensor. One with borders may take `largest_bordered` times the memory
+/// that it takes without.
+pub fn layouts(kernels: &Kernels, largest_bordered: usize, target: &Target) -> Vec<Layout> {
     let accesses: Vec<Vec<Access>> = kernels.kernels.iter().map(accesses).collect();
     let innermost = innermost(kernels, &accesses, target);
     let mut borders: Vec<Vec<(usize, usize)>> = kernels
@@ -35,16 +33,26 @@ pub fn layouts(kernels: &Kernels, target: &Target) -> Vec<Layout> {
             widen(&mut borders, kernel, &kernels.buffers, scalar);
         }
     }
+    // A loop over time reads and writes slices of whole rows.
+    let repeats = kernels
+        .kernels
+        .iter()
+        .filter(|kernel| kernel.repeat.is_some());
+    let pinned: Vec<BufferId> = repeats.flat_map(Kernel::arguments).collect();
     let buffers = kernels.buffers.iter().zip(innermost).zip(borders);
     buffers
-        .map(|((buffer, innermost), border)| {
+        .enumerate()
+        .map(|(number, ((buffer, innermost), border))| {
+            if pinned.contains(&BufferId(number as u32)) {
+                return Layout::row_major(buffer.extents.clone());
+            }
             let rank = buffer.extents.len();
             let last = innermost.unwrap_or(rank.wrapping_sub(1));
             let others = (0..rank).filter(|&axis| axis != last);
             let order: Vec<usize> = others.chain((rank > 0).then_some(last)).collect();
             let bordered = Layout::new(buffer.extents.clone(), order.clone(), border);
             let plain: usize = buffer.extents.iter().product();
-            match bordered.elements <= plain * LARGEST_BORDERED {
+            match bordered.elements <= plain * largest_bordered {
                 true => bordered,
                 false => Layout::new(buffer.extents.clone(), order, vec![(0, 0); rank]),
             }

@@ -45,12 +45,14 @@ pub struct Memory {
     pub arena_bytes: usize,
 }
 
-/// Places the tensors of kernels that run in this order.
+/// Places the tensors of kernels that run in this order. What the first `lasting` of them
+/// write is needed to the end.
 pub fn memory(
     kernels: &[&Kernel],
     buffers: &[Buffer],
     layouts: &[Layout],
     slots: &SlotTable,
+    lasting: usize,
 ) -> Memory {
     let mut places = Vec::with_capacity(buffers.len());
     let mut input_bytes = 0;
@@ -66,7 +68,7 @@ pub fn memory(
         };
         places.push(Place { region, offset });
     }
-    let mut tenants = tenants(kernels, buffers, layouts);
+    let mut tenants = tenants(kernels, buffers, layouts, lasting);
     // Large ones first: the small ones fit between them.
     tenants.sort_by_key(|tenant| (std::cmp::Reverse(tenant.bytes), tenant.buffer));
     let mut placed: Vec<(usize, &Tenant)> = Vec::new();
@@ -100,7 +102,12 @@ struct Tenant {
     heir_of: Vec<BufferId>,
 }
 
-fn tenants(kernels: &[&Kernel], buffers: &[Buffer], layouts: &[Layout]) -> Vec<Tenant> {
+fn tenants(
+    kernels: &[&Kernel],
+    buffers: &[Buffer],
+    layouts: &[Layout],
+    lasting: usize,
+) -> Vec<Tenant> {
     let mut lives: Vec<Option<Range<usize>>> = vec![None; buffers.len()];
     for (time, kernel) in kernels.iter().enumerate() {
         let reads = kernel.reads().into_iter().map(|buffer| (buffer, 2 * time));
@@ -109,8 +116,12 @@ fn tenants(kernels: &[&Kernel], buffers: &[Buffer], layouts: &[Layout]) -> Vec<T
             .into_iter()
             .map(|buffer| (buffer, 2 * time + 1));
         for (buffer, moment) in reads.chain(writes) {
-            let life = lives[buffer.index()].get_or_insert(moment..moment + 1);
-            *life = life.start.min(moment)..life.end.max(moment + 1);
+            let end = match time < lasting {
+                true => 2 * kernels.len(),
+                false => moment + 1,
+            };
+            let life = lives[buffer.index()].get_or_insert(moment..end);
+            *life = life.start.min(moment)..life.end.max(end);
         }
     }
     let mut tenants = Vec::new();
@@ -176,7 +187,7 @@ fn heritage(kernel: &Kernel, new: BufferId, layouts: &[Layout]) -> Vec<BufferId>
             && loads.all(|(id, from)| from == at && later.iter().all(|cone| !cone[id]))
     };
     // A product reads its operands in an order of its own.
-    match kernel.is_product() {
+    match kernel.is_product() || kernel.repeat.is_some() {
         true => Vec::new(),
         false => kernel.reads().into_iter().filter(inherits).collect(),
     }

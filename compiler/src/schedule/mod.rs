@@ -7,6 +7,7 @@ mod layouts;
 pub mod loops;
 mod memory;
 mod order;
+mod repeat;
 mod split;
 mod stage;
 pub mod tiles;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use layout::Layout;
 pub use memory::{ALIGNMENT, ELEMENT_BYTES, slot_table};
+pub use repeat::{Argument, RepeatPlan, RepeatedLaunch};
 
 use crate::nest::{Buffer, BufferId, Kernel, Kernels};
 use crate::target::Target;
@@ -55,22 +57,68 @@ pub struct PlannedKernel {
     pub plan: Plan,
 }
 
-/// The two ways to run a kernel.
+/// The ways to run a kernel.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Plan {
     /// Loops over points.
     Loops(loops::LoopPlan),
     /// Register tiles of a contraction.
     Tiles(tiles::TilePlan),
+    /// A loop over time around other kernels.
+    Repeat(RepeatPlan),
+}
+
+impl Plan {
+    /// Into how many tasks the kernel divides.
+    pub fn tasks(&self) -> u64 {
+        match self {
+            Plan::Loops(plan) => plan.tasks.count,
+            Plan::Tiles(plan) => plan.tasks() as u64,
+            Plan::Repeat(plan) => plan.parts as u64,
+        }
+    }
+
+    /// Whether it is worth more than one thread.
+    pub fn parallel(&self) -> bool {
+        match self {
+            Plan::Loops(plan) => plan.tasks.parallel,
+            Plan::Tiles(_) | Plan::Repeat(_) => self.tasks() > 1,
+        }
+    }
 }
 
 /// Schedules the kernels of a step for a machine. `slots` tells where the model's slots lie.
 pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedule {
+    let rules = Rules {
+        largest_bordered: LARGEST_BORDERED,
+        lasting: &|_| 0,
+    };
+    arrange(kernels, slots, target, &rules)
+}
+
+/// A tensor with borders may take so many times the memory that it takes without.
+const LARGEST_BORDERED: usize = 4;
+
+/// A kernel, and its tiles if it has some.
+type Planned = (Kernel, Option<TilePlan>);
+
+/// What differs between a step and the body of a loop over time.
+struct Rules<'a> {
+    /// So many times the memory without borders a tensor with borders may take; 0 where nobody
+    /// writes the zeros.
+    largest_bordered: usize,
+    /// Puts kernels in front whose results are needed to the end, and counts them.
+    lasting: &'a dyn Fn(&mut Vec<Planned>) -> usize,
+}
+
+fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'_>) -> Schedule {
     let kernels = order::order(stage::stage(split::split(kernels)));
-    let layouts = layouts::layouts(&kernels, target);
-    let tiled = Tiled::new(kernels, layouts, target);
+    let layouts = layouts::layouts(&kernels, rules.largest_bordered, target);
+    let mut tiled = Tiled::new(kernels, layouts, target);
+    let lasting = (rules.lasting)(&mut tiled.kernels);
+    let mut repeats = tiled.repeats(target);
     let running: Vec<&Kernel> = tiled.kernels.iter().map(|(kernel, _)| kernel).collect();
-    let memory = memory::memory(&running, &tiled.buffers, &tiled.layouts, slots);
+    let memory = memory::memory(&running, &tiled.buffers, &tiled.layouts, slots, lasting);
     let placed = tiled
         .buffers
         .into_iter()
@@ -87,9 +135,10 @@ pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedul
         .kernels
         .into_iter()
         .map(|(kernel, tiles)| PlannedKernel {
-            plan: match tiles {
-                Some(plan) => Plan::Tiles(plan),
-                None => Plan::Loops(loops::plan(&kernel, &buffers)),
+            plan: match (tiles, &kernel.repeat) {
+                (_, Some(_)) => Plan::Repeat(repeats.remove(0)),
+                (Some(plan), None) => Plan::Tiles(plan),
+                (None, None) => Plan::Loops(loops::plan(&kernel, &buffers)),
             },
             kernel,
         });
@@ -103,7 +152,7 @@ pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedul
 
 /// Kernels of which the products run as tiles, with what that takes besides.
 struct Tiled {
-    kernels: Vec<(Kernel, Option<TilePlan>)>,
+    kernels: Vec<Planned>,
     buffers: Vec<Buffer>,
     layouts: Vec<Layout>,
     outputs: Vec<(String, BufferId)>,
@@ -136,6 +185,24 @@ impl Tiled {
                 TiledStep::Loops(kernel) => (kernel, None),
                 TiledStep::Tiles(kernel, plan) => (kernel, Some(plan)),
             }));
+    }
+}
+
+impl Tiled {
+    /// The plans of the loops over time, in the order of their kernels, each of which gets
+    /// memory for its body.
+    fn repeats(&mut self, target: &Target) -> Vec<RepeatPlan> {
+        let mut plans = Vec::new();
+        for (kernel, _) in &mut self.kernels {
+            if kernel.repeat.is_some() {
+                let scratch = BufferId(self.buffers.len() as u32);
+                let (plan, buffer) = repeat::plan(kernel, scratch, target);
+                self.layouts.push(Layout::row_major(buffer.extents.clone()));
+                self.buffers.push(buffer);
+                plans.push(plan);
+            }
+        }
+        plans
     }
 }
 

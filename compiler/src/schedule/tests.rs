@@ -144,3 +144,16 @@ fn random_graphs_run_in_their_memory() {
         }
     }
 }
+
+#[test]
+fn loops_over_time_run_in_their_memory() {
+    for seed in 0..4 {
+        for (_, step) in crate::testing::recurrences(seed) {
+            let step = simplify(&differentiate(&step));
+            let (inputs, slots) = values_for(&step);
+            for target in targets() {
+                check(&step, &inputs, &slots, &target);
+            }
+        }
+    }
+}

@@ -43,6 +43,38 @@ pub fn sum_of_products(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     Some(r.g.contract(a, b, contract))
 }
 
+/// The sum over axes of a product is a product that sums more.
+pub fn sum_of_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    let Op::Sum { axes } = r.op(id).clone() else {
+        return None;
+    };
+    let product = r.inputs(id)[0];
+    let (Op::Contract(contract), inputs) = r.parts(product) else {
+        return None;
+    };
+    if !r.read_once(product) {
+        return None;
+    }
+    let kept = (0..contract.rank).filter(|dim| !axes.contains(dim));
+    let summed = axes
+        .iter()
+        .copied()
+        .chain(contract.rank..contract.dims.len());
+    let order: Vec<Dim> = kept.chain(summed).collect();
+    let mut position = vec![0; order.len()];
+    for (new, &old) in order.iter().enumerate() {
+        position[old] = new;
+    }
+    let moved = |e: &IndexExpr| e.rename(|dim| position[dim]);
+    let summing = Contract {
+        dims: order.iter().map(|&dim| contract.dims[dim]).collect(),
+        rank: contract.rank - axes.len(),
+        a: contract.a.iter().map(moved).collect(),
+        b: contract.b.iter().map(moved).collect(),
+    };
+    Some(r.g.contract(inputs[0], inputs[1], summing))
+}
+
 /// `contract(a * c, b) = contract(a, b) * c` for a constant c, where the result has fewer
 /// elements than the operand; `contract(-a, b) = -contract(a, b)` always.
 pub fn scale_after_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {

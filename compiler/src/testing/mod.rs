@@ -2,10 +2,12 @@
 
 pub mod nets;
 mod random_step;
+mod scans;
 mod steps;
 mod random_view;
 
 pub use random_step::random_step;
+pub use scans::{recurrences, unrolled};
 pub use steps::{elements, expected, values_for};
 
 use crate::graph::{

@@ -48,7 +48,7 @@ impl Brackets {
         self.open.len() + self.total_pending > MAX_NESTING
     }
 
-    /// A word after which a `{` must come: `if`, `repeat`.
+    /// A word after which a `{` must come (`if`, `repeat`) or may come (`scan`).
     pub(super) fn expect_block(&mut self) {
         *self.innermost_pending() += 1;
         self.total_pending += 1;

@@ -292,6 +292,9 @@ fn is_sign(rule: Rule) -> bool {
             | Rule::if_word
             | Rule::else_word
             | Rule::repeat_word
+            | Rule::scan_word
+            | Rule::in_word
+            | Rule::with_word
             | Rule::EOI
     )
 }

@@ -6,7 +6,7 @@ use super::Rule;
 use super::build::{Builder, Children, placeholder};
 use super::operators;
 use super::slips::shortened;
-use crate::ast::{Argument, Block, Expr, ExprKind, Ident, Statement, StatementKind};
+use crate::ast::{Argument, Block, Carry, Expr, ExprKind, Ident, Scan, Statement, StatementKind};
 use crate::source::Span;
 
 impl Builder<'_> {
@@ -150,6 +150,7 @@ impl Builder<'_> {
                 };
             }
             Rule::repeat_expression => return self.repeat(pair),
+            Rule::scan_expression => return self.scan(pair),
             _ => return self.if_expression(pair),
         };
         Expr { kind, span }
@@ -198,6 +199,37 @@ impl Builder<'_> {
                 count: Box::new(count),
                 body,
             },
+        }
+    }
+
+    fn scan(&mut self, pair: Pair<'_, Rule>) -> Expr {
+        let start = self.start_of(&pair);
+        let mut children = Children::of(pair);
+        let backward = children.next_if(Rule::backward).is_some();
+        let mut slices = Vec::new();
+        while let Some(slice) = children.next_if(Rule::slice) {
+            let mut children = Children::of(slice);
+            let name = self.ident(&children.expect(Rule::name));
+            slices.push((name, self.operation(children.expect(Rule::operation))));
+        }
+        let mut carries = Vec::new();
+        while let Some(carry) = children.next_if(Rule::carry) {
+            let mut children = Children::of(carry);
+            carries.push(Carry {
+                name: self.ident(&children.expect(Rule::name)),
+                ty: children.next_if(Rule::shape).map(|pair| self.shape(pair)),
+                first: self.operation(children.expect(Rule::operation)),
+            });
+        }
+        let body = self.block(children.expect(Rule::block));
+        Expr {
+            span: start.to(body.span),
+            kind: ExprKind::Scan(Box::new(Scan {
+                backward,
+                slices,
+                carries,
+                body,
+            })),
         }
     }
 

@@ -265,7 +265,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, token: Token) {
-        if matches!(token.text(self.text), "if" | "repeat") {
+        if matches!(token.text(self.text), "if" | "repeat" | "scan") {
             self.brackets.expect_block();
             self.check_depth(token);
         }

@@ -193,6 +193,8 @@ fn word_for(rule: Rule) -> &'static str {
         | Rule::report_statement
         | Rule::show_statement
         | Rule::step_statement
+        | Rule::next_statement
+        | Rule::yield_statement
         | Rule::setting => "a statement",
         Rule::separator | Rule::newline | Rule::EOI => END_OF_LINE,
         Rule::expression
@@ -206,6 +208,7 @@ fn word_for(rule: Rule) -> &'static str {
         | Rule::bool
         | Rule::if_expression
         | Rule::repeat_expression
+        | Rule::scan_expression
         | Rule::prefix
         | Rule::argument => EXPRESSION,
         Rule::target => "what the value is piped to, such as `relu` or `dense(10)`",
@@ -223,7 +226,10 @@ fn word_for(rule: Rule) -> &'static str {
         Rule::close_brace => "`}`",
         Rule::if_word => "`if`",
         Rule::else_word => "`else`",
+        Rule::in_word => "`in`",
         Rule::with_word => "`with`",
+        Rule::slice => "a name, `in` and a tensor",
+        Rule::carry => "a carried value, such as `h: [n] = zeros`",
         _ => "",
     }
 }

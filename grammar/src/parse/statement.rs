@@ -114,6 +114,16 @@ impl Builder<'_> {
             Rule::report_statement => StatementKind::Report(self.named_values(&mut children)),
             Rule::show_statement => StatementKind::Show(self.named_values(&mut children)),
             Rule::step_statement => self.step_statement(&mut children),
+            Rule::next_statement => StatementKind::Next {
+                name: self.ident(&children.expect(Rule::name)),
+                value: self.expression(children.expect(Rule::expression)),
+            },
+            Rule::yield_statement => StatementKind::Yield(
+                children
+                    .by_ref()
+                    .map(|pair| self.expression(pair))
+                    .collect(),
+            ),
             _ => StatementKind::Setting {
                 name: self.ident(&children.expect(Rule::name)),
                 value: self.expression(children.expect(Rule::expression)),
@@ -165,9 +175,13 @@ fn statement_span(keyword: Option<Span>, kind: &StatementKind) -> Span {
         StatementKind::Param { name, init, .. } | StatementKind::State { name, init, .. } => {
             (name.span, init.span)
         }
-        StatementKind::Update { name, value } | StatementKind::Setting { name, value } => {
-            (name.span, value.span)
-        }
+        StatementKind::Update { name, value }
+        | StatementKind::Next { name, value }
+        | StatementKind::Setting { name, value } => (name.span, value.span),
+        StatementKind::Yield(values) => match (values.first(), values.last()) {
+            (Some(first), Some(last)) => (first.span, last.span),
+            _ => panic!("parse: the grammar gives `yield` a value"),
+        },
         StatementKind::Step {
             optimizer, body, ..
         } => (optimizer.span, body.span),

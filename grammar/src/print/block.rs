@@ -106,6 +106,10 @@ impl Printer<'_> {
             StatementKind::Setting { name, value } => {
                 concat([text(padded(name, width)), self.assigned(value)])
             }
+            StatementKind::Next { name, value } => {
+                concat([text(format!("next {}", name.name)), self.assigned(value)])
+            }
+            StatementKind::Yield(values) => self.yielded(values),
             StatementKind::Minimize(value) => concat([text("minimize "), self.value(value)]),
             StatementKind::Report(values) => self.listed("report ", values),
             StatementKind::Show(values) => self.listed("show ", values),
@@ -133,6 +137,23 @@ impl Printer<'_> {
 
     fn assigned(&mut self, value: &Expr) -> Doc {
         concat([text(" = "), self.value(value)])
+    }
+
+    /// What `yield` lists.
+    fn yielded(&mut self, values: &[Expr]) -> Doc {
+        let last = values.len().saturating_sub(1);
+        let mut docs = vec![text("yield ")];
+        for (index, value) in values.iter().enumerate() {
+            let mut doc = vec![self.expression(value)];
+            self.end_element(&mut doc, value.span.end, index < last);
+            if index < last {
+                let next = values[index + 1].span.start;
+                let broken = self.original.breaks(value.span.end, next);
+                doc.push(if broken { Doc::HardLine } else { Doc::Line });
+            }
+            docs.push(concat(doc));
+        }
+        group(indent(concat(docs)))
     }
 
     /// What `report` and `show` list.
@@ -192,7 +213,9 @@ fn setting_widths(statements: &[Statement], adjacent: impl Fn(u32, u32) -> bool)
 /// statement, or as a slip.
 fn misread(expr: &Expr, above: Option<&Statement>) -> bool {
     match &leftmost(expr).kind {
-        ExprKind::Name(name) => matches!(name.as_str(), "minimize" | "report" | "show"),
+        ExprKind::Name(name) => {
+            matches!(name.as_str(), "minimize" | "report" | "show" | "yield")
+        }
         ExprKind::Unary(UnaryOp::Neg, _) => {
             above.is_some_and(|above| matches!(above.kind, StatementKind::Expr(_)))
         }

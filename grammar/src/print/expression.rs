@@ -2,7 +2,7 @@
 
 use super::Printer;
 use super::doc::{Doc, concat, group, indent, list, text};
-use crate::ast::{Argument, BinaryOp, Block, Expr, ExprKind, Ident, UnaryOp};
+use crate::ast::{Argument, BinaryOp, Block, Expr, ExprKind, Ident, Scan, UnaryOp};
 use crate::parse::{Precedence, precedence, precedence_of_unary};
 
 impl Printer<'_> {
@@ -40,7 +40,9 @@ impl Printer<'_> {
             ExprKind::Pipe(..) => true,
             ExprKind::Binary(op, ..) => precedence(*op) < least,
             ExprKind::Unary(op, _) => precedence_of_unary(*op) < least,
-            ExprKind::If { .. } | ExprKind::Repeat { .. } => least > Precedence::Or,
+            ExprKind::If { .. } | ExprKind::Repeat { .. } | ExprKind::Scan(_) => {
+                least > Precedence::Or
+            }
             _ => false,
         };
         if loose || self.original.has_parentheses(expr) {
@@ -91,6 +93,7 @@ impl Printer<'_> {
                 text(" "),
                 self.block(body),
             ])),
+            ExprKind::Scan(scan) => group(self.scan(scan)),
             ExprKind::Block(block) => group(self.block(block)),
             ExprKind::Pipe(..) => self.in_parentheses(expr),
         }
@@ -208,7 +211,7 @@ impl Printer<'_> {
             return group(concat([operand, text(" "), self.block(block)]));
         }
         match &expr.kind {
-            ExprKind::If { .. } | ExprKind::Repeat { .. } => self.bare(expr),
+            ExprKind::If { .. } | ExprKind::Repeat { .. } | ExprKind::Scan(_) => self.bare(expr),
             _ => self.operation(expr, Precedence::Call),
         }
     }
@@ -284,6 +287,30 @@ impl Printer<'_> {
             doc.push(text(","));
         }
         doc.extend(self.comment_behind(end));
+    }
+
+    /// `scan reverse xt in x with h: [n] = zeros { ... }`
+    fn scan(&mut self, scan: &Scan) -> Doc {
+        let mut docs = vec![text(if scan.backward {
+            "scan reverse "
+        } else {
+            "scan "
+        })];
+        for (index, (name, x)) in scan.slices.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            docs.push(text(format!("{comma}{} in ", name.name)));
+            docs.push(self.operation(x, Precedence::Or));
+        }
+        for (index, carry) in scan.carries.iter().enumerate() {
+            let before = if index == 0 { " with " } else { ", " };
+            docs.push(text(format!("{before}{}", carry.name.name)));
+            docs.push(self.annotation(carry.ty.as_ref()));
+            docs.push(text(" = "));
+            docs.push(self.operation(&carry.first, Precedence::Or));
+        }
+        docs.push(text(" "));
+        docs.push(self.block(&scan.body));
+        concat(docs)
     }
 
     /// `if c { a } else if d { b } else { e }`: all its blocks on one line, or none.

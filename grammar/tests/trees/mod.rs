@@ -1,9 +1,9 @@
 //! Random syntax trees, of every form that the grammar has.
 
 use nnc_grammar::ast::{
-    Argument, AxisPattern, BinaryOp, Block, Const, Definition, DefinitionKind, Element, Expr,
-    ExprKind, File, Ident, Item, Parameter, Statement, StatementKind, Train, Type, TypeKind,
-    UnaryOp, Use,
+    Argument, AxisPattern, BinaryOp, Block, Carry, Const, Definition, DefinitionKind, Element,
+    Expr, ExprKind, File, Ident, Item, Parameter, Scan, Statement, StatementKind, Train, Type,
+    TypeKind, UnaryOp, Use,
 };
 use nnc_grammar::{FileId, Span};
 use proptest::collection::vec;
@@ -159,6 +159,8 @@ fn statement(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Statement> {
                 body,
             }
         }),
+        (ident(), e()).prop_map(|(name, value)| StatementKind::Next { name, value }),
+        vec(e(), 1..3).prop_map(StatementKind::Yield),
         e().prop_map(StatementKind::Expr),
         e().prop_map(StatementKind::Expr),
     ];
@@ -179,6 +181,32 @@ fn objective() -> impl Strategy<Value = Block> {
         statements,
         span: NOWHERE,
     })
+}
+
+fn scan(expr: &BoxedStrategy<Expr>) -> BoxedStrategy<Scan> {
+    let carry =
+        (ident(), option::of(vec(leaf(), 0..3)), expr.clone()).prop_map(|(name, sizes, first)| {
+            Carry {
+                name,
+                ty: sizes.map(|sizes| Type {
+                    kind: TypeKind::Tensor {
+                        axes: sizes.into_iter().map(AxisPattern::Size).collect(),
+                        element: None,
+                    },
+                    span: NOWHERE,
+                }),
+                first,
+            }
+        });
+    let slices = vec((ident(), expr.clone()), 1..3);
+    (any::<bool>(), slices, vec(carry, 0..3), block(expr))
+        .prop_map(|(backward, slices, carries, body)| Scan {
+            backward,
+            slices,
+            carries,
+            body,
+        })
+        .boxed()
 }
 
 fn at(kind: ExprKind) -> Expr {
@@ -232,6 +260,7 @@ fn expr() -> BoxedStrategy<Expr> {
                     }
                 ),
                 (b(), block(&e())).prop_map(|(count, body)| ExprKind::Repeat { count, body }),
+                scan(&e()).prop_map(|scan| ExprKind::Scan(Box::new(scan))),
                 block(&e()).prop_map(ExprKind::Block),
             ]
             .prop_map(at)
@@ -252,6 +281,10 @@ fn ident() -> impl Strategy<Value = Ident> {
         "show",
         "with",
         "use",
+        "yield",
+        "next",
+        "scan",
+        "reverse",
         "const",
         "net",
         "update",

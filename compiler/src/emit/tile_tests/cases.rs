@@ -47,6 +47,7 @@ pub fn contraction(
                 span: None,
                 path: String::new(),
             },
+            repeat: None,
         },
         buffers: Vec::new(),
         layouts: Vec::new(),

@@ -119,6 +119,7 @@ fn copying(name: String, load: Scalar, extents: &[usize], copy: BufferId, of: &K
             value: ScalarId(0),
         }],
         origin: of.origin.clone(),
+        repeat: None,
     }
 }
 
@@ -188,6 +189,7 @@ pub(super) fn part(
             },
         ],
         origin: kernel.origin.clone(),
+        repeat: None,
     };
 
     // The part is the only dimension besides the outer ones.
@@ -268,6 +270,7 @@ pub(super) fn cut(kernel: &Kernel, dim: Dim, size: usize) -> Kernel {
             .collect(),
         stages: stages.collect(),
         origin: kernel.origin.clone(),
+        repeat: None,
     }
 }
 

@@ -45,6 +45,7 @@ impl Case {
                 span: None,
                 path: String::new(),
             },
+            repeat: None,
         };
         Case { kernel, buffers }
     }

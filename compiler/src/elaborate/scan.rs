@@ -1,0 +1,412 @@
+//! `scan`: a loop over time. Its block is run once, on leaves that stand for what is
+//! carried and for the slices of any step; the graph makes a loop of what comes out.
+
+use super::axes::alignment;
+use super::faults::{did_you_mean, with_trace};
+use super::interpreter::Interpreter;
+use super::tensors::Target;
+use super::values::{Axis, Element, Eval, Function, Given, Home, Reported, Tensor, Value};
+use crate::graph::{DType, Enclosed, NodeId, Recurrence, TimeOrder, Type};
+use nnc_grammar::ast::{Carry, Expr, Ident, Scan};
+use nnc_grammar::{Code, Diagnostic, Span};
+
+/// A step of time that is being described.
+pub(super) struct Moment<'a> {
+    /// The `scan`.
+    pub span: Span,
+    /// How many applications there are around its block: what is applied within is no
+    /// part of it.
+    frames: usize,
+    carried: Vec<Carried<'a>>,
+    yielded: Option<(Vec<Tensor>, Span)>,
+}
+
+/// A value that goes from step to step.
+struct Carried<'a> {
+    name: &'a Ident,
+    target: Target,
+    next: Option<(NodeId, Span)>,
+}
+
+impl<'a> Interpreter<'a> {
+    /// The value of a `scan`: what it yields, one behind the other; or, if it yields
+    /// nothing, the last values of what it carries.
+    pub fn scan(&mut self, scan: &'a Scan, span: Span) -> Eval<Value<'a>> {
+        let (time, slices) = self.slices(scan)?;
+        let mut first = Vec::new();
+        let mut carried = Vec::new();
+        for carry in &scan.carries {
+            let (node, target) = self.first_value(carry)?;
+            first.push(node);
+            carried.push(Carried {
+                name: &carry.name,
+                target,
+                next: None,
+            });
+        }
+        let sliced = slices.iter().map(|(_, x)| self.time_first(x)).collect();
+        let order = match scan.backward {
+            true => TimeOrder::Backward,
+            false => TimeOrder::Forward,
+        };
+        let graph = self.graph(Home::Body);
+        let recurrence = Recurrence::begin(graph, time.size, order, first, sliced);
+
+        let outer = self.frame().variables.len();
+        for ((name, x), &leaf) in slices.iter().zip(recurrence.slices()) {
+            let slice = self.slice(x, leaf);
+            self.bind(name.name.as_str(), Value::Tensor(slice), name.span);
+        }
+        for (carried, &leaf) in carried.iter().zip(recurrence.carried()) {
+            let value = carried.target.clone().tensor(leaf, Element::Number);
+            let name = carried.name;
+            self.bind(name.name.as_str(), Value::Tensor(value), name.span);
+        }
+        // Random numbers of a step are new ones, and no one else's.
+        let draws = self.run.draws.clone();
+        self.scans.push(Moment {
+            span,
+            frames: self.frames.len(),
+            carried,
+            yielded: None,
+        });
+        let value = self.block_statements(&scan.body);
+        self.frame().variables.truncate(outer);
+        self.run.draws = draws;
+        let Some(moment) = self.scans.pop() else {
+            unreachable!("elaborate: the moment was just begun")
+        };
+        let value = value?;
+        self.check_result(scan, &moment, &value)?;
+        self.results(moment, recurrence, time)
+    }
+
+    /// The tensors to go through, and their common leading axis.
+    fn slices(&mut self, scan: &'a Scan) -> Eval<(Axis, Vec<(&'a Ident, Tensor)>)> {
+        let mut slices: Vec<(&Ident, Tensor)> = Vec::new();
+        let mut time: Option<(Axis, Span)> = None;
+        for (name, x) in &scan.slices {
+            let given = self.given(x)?;
+            let tensor = match given.value {
+                Value::Tensor(tensor) if tensor.home == Home::Body => tensor,
+                value => return Err(self.wrong_kind(&value, given.span, "a tensor to go through")),
+            };
+            let Some(axis) = tensor.axes.first().cloned() else {
+                let message = "a `scan` goes along the first axis, but this tensor has none";
+                let fault = Diagnostic::error(Code::ShapeMismatch, given.span, message)
+                    .here(format!("gives {}", tensor.shape_text()));
+                return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+            };
+            match &time {
+                Some((known, first)) if known.size != axis.size => {
+                    let message = format!(
+                        "a `scan` goes through tensors of equal length, but these have {} and {} steps",
+                        known.size, axis.size
+                    );
+                    let fault = Diagnostic::error(Code::ShapeMismatch, given.span, message)
+                        .here(format!("gives {}", tensor.shape_text()))
+                        .label(*first, format!("has {} steps", known.size));
+                    return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+                }
+                Some(_) => {}
+                None => time = Some((axis, given.span)),
+            }
+            slices.push((name, tensor));
+        }
+        match time {
+            Some((time, _)) => Ok((time, slices)),
+            None => unreachable!("elaborate: the grammar gives a scan something to go through"),
+        }
+    }
+
+    /// What is carried before the first step.
+    fn first_value(&mut self, carry: &'a Carry) -> Eval<(NodeId, Target)> {
+        let name = &carry.name.name;
+        let mut given = self.given(&carry.first)?;
+        if let Value::Function(
+            function @ (Function::Definition(_) | Function::Builtin(_) | Function::Partial(_)),
+        ) = &given.value
+        {
+            given.value = self.call(&Value::Function(function.clone()), &[], None, given.span)?;
+        }
+        let axes = match (&carry.ty, &given.value) {
+            (Some(ty), _) => self.slot_axes(ty)?,
+            (None, Value::Tensor(tensor)) => tensor.axes.clone(),
+            (None, _) => {
+                let message = format!("`{name}` needs a shape");
+                return Err(self.fault(
+                    Diagnostic::error(Code::TypeMismatch, carry.name.span, message)
+                        .here("has no shape")
+                        .help(format!("write it: `with {name}: [n] = ...`")),
+                ));
+            }
+        };
+        let target = Target {
+            home: Home::Body,
+            batch: true,
+            axes,
+        };
+        let node = self.carried_value(&given, &target, &format!("the first value of `{name}`"))?;
+        Ok((node, target))
+    }
+
+    /// A value as it is carried: numbers, of a fixed shape.
+    fn carried_value(&mut self, given: &Given<'a>, target: &Target, what: &str) -> Eval<NodeId> {
+        if let Value::Tensor(tensor) = &given.value {
+            let wanted = target
+                .clone()
+                .tensor(tensor.node, Element::Number)
+                .shape_text();
+            let numbers = matches!(tensor.element, Element::Number | Element::Int);
+            if !numbers {
+                let message = format!("{what} must be numbers, but it is {}", tensor.element);
+                let fault = Diagnostic::error(Code::TypeMismatch, given.span, message)
+                    .here(format!("gives {}", tensor.shape_text()))
+                    .help("`float(x)` makes numbers of masks, `one_hot(x)` of classes");
+                return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+            }
+            let fits = tensor.axes.len() <= target.axes.len()
+                && alignment(&tensor.axes, &target.axes).is_some();
+            if !fits || tensor.home != target.home {
+                let message = format!("{what} must be {wanted}, but it is {}", tensor.shape_text());
+                let fault = Diagnostic::error(Code::ShapeMismatch, given.span, message)
+                    .here(format!("gives {}", tensor.shape_text()))
+                    .note("what a `scan` carries keeps its shape from step to step");
+                return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+            }
+        }
+        self.spread(given, target, DType::F32)
+    }
+
+    /// The tensor with time as its leading axis in the graph, before the batch.
+    fn time_first(&mut self, x: &Tensor) -> NodeId {
+        let graph = self.graph(Home::Body);
+        let node = match x.element {
+            Element::Bool => graph.cast(x.node, DType::F32),
+            _ => x.node,
+        };
+        match x.batch {
+            true => swap_leading(graph, node),
+            false => node,
+        }
+    }
+
+    /// What stands for a slice at any step.
+    fn slice(&mut self, x: &Tensor, leaf: NodeId) -> Tensor {
+        let graph = self.graph(Home::Body);
+        let node = match x.element {
+            Element::Bool => above_half(graph, leaf),
+            _ => leaf,
+        };
+        Tensor {
+            node,
+            axes: x.axes[1..].to_vec(),
+            trace: None,
+            ..x.clone()
+        }
+    }
+
+    /// `next h = value`
+    pub fn next_value(&mut self, name: &'a Ident, value: &'a Expr, span: Span) -> Eval<()> {
+        let given = self.given(value)?;
+        let position = match self
+            .moment(span, "next")?
+            .carried
+            .iter()
+            .position(|c| c.name.name == name.name)
+        {
+            Some(position) => position,
+            None => return Err(self.not_carried(name)),
+        };
+        let carried = &self.moment(span, "next")?.carried[position];
+        let (target, earlier) = (carried.target.clone(), carried.next);
+        if let Some((_, first)) = earlier {
+            let message = format!("`{}` gets two next values", name.name);
+            return Err(self.fault(
+                Diagnostic::error(Code::DuplicateName, span, message)
+                    .here("the second")
+                    .label(first, "the first"),
+            ));
+        }
+        let node = self.carried_value(
+            &given,
+            &target,
+            &format!("the next value of `{}`", name.name),
+        )?;
+        self.moment(span, "next")?.carried[position].next = Some((node, span));
+        let value = Value::Tensor(target.tensor(node, Element::Number));
+        let mut variables = self.frame().variables.iter_mut().rev();
+        if let Some(variable) = variables.find(|variable| variable.name == name.name.as_str()) {
+            variable.value = value;
+        }
+        Ok(())
+    }
+
+    fn not_carried(&mut self, name: &Ident) -> Reported {
+        let known: Vec<String> = self
+            .scans
+            .last()
+            .into_iter()
+            .flat_map(|moment| &moment.carried)
+            .map(|carried| carried.name.name.clone())
+            .collect();
+        let message = format!("this `scan` carries nothing called `{}`", name.name);
+        let fault = Diagnostic::error(Code::UnknownName, name.span, message).here("is not carried");
+        let fault = match known.is_empty() {
+            true => fault.help(format!(
+                "say what it is before the first step: `with {}: [n] = zeros`",
+                name.name
+            )),
+            false => did_you_mean(fault, &name.name, known.iter().map(String::as_str)),
+        };
+        self.fault(fault)
+    }
+
+    /// `yield h, c`
+    pub fn yield_values(&mut self, values: &'a [Expr], span: Span) -> Eval<()> {
+        if let Some((_, first)) = self.moment(span, "yield")?.yielded {
+            return Err(self.fault(
+                Diagnostic::error(Code::DuplicateName, span, "a step yields twice")
+                    .here("the second time")
+                    .label(first, "the first time")
+                    .help("yield several values at once: `yield a, b`"),
+            ));
+        }
+        let mut yielded = Vec::new();
+        for value in values {
+            let given = self.given(value)?;
+            let (axes, element) = match &given.value {
+                Value::Tensor(tensor) => (tensor.axes.clone(), tensor.element),
+                Value::Int(_) | Value::Float(_) => (Vec::new(), Element::Number),
+                value => return Err(self.wrong_kind(value, given.span, "a tensor")),
+            };
+            let target = Target {
+                home: Home::Body,
+                batch: true,
+                axes,
+            };
+            let node = self.spread(&given, &target, element.dtype())?;
+            let node = match element {
+                Element::Bool => self.graph(Home::Body).cast(node, DType::F32),
+                _ => node,
+            };
+            yielded.push(target.tensor(node, element));
+        }
+        self.moment(span, "yield")?.yielded = Some((yielded, span));
+        Ok(())
+    }
+
+    /// The step that is being described right here.
+    fn moment(&mut self, span: Span, word: &str) -> Eval<&mut Moment<'a>> {
+        let depth = self.frames.len();
+        let here = self
+            .scans
+            .last()
+            .is_some_and(|moment| moment.frames == depth);
+        if !here {
+            return Err(self.misplaced(
+                span,
+                format!("`{word}` stands outside of a `scan`"),
+                "it belongs to the block of a loop over time: `scan xt in x with h: [n] = zeros { ... }`".to_owned(),
+            ));
+        }
+        match self.scans.last_mut() {
+            Some(moment) => Ok(moment),
+            None => unreachable!("elaborate: there is a moment, as was just seen"),
+        }
+    }
+
+    /// What is wrong with a step as a whole.
+    fn check_result(&mut self, scan: &'a Scan, moment: &Moment<'a>, value: &Value<'a>) -> Eval<()> {
+        if let Some(carried) = moment.carried.iter().find(|carried| carried.next.is_none()) {
+            let name = &carried.name.name;
+            let message = format!("`{name}` is carried, but nothing says what it is next");
+            return Err(self.fault(
+                Diagnostic::error(Code::Misplaced, carried.name.span, message)
+                    .here("stays as it is")
+                    .help(format!("write `next {name} = ...` in the block; what all steps share needs not be carried")),
+            ));
+        }
+        if let (false, Some(last)) = (matches!(value, Value::Nothing), scan.body.statements.last())
+        {
+            return Err(self.misplaced(
+                last.span,
+                "the block of a `scan` has no value".to_owned(),
+                "write `yield` before what each step leaves behind".to_owned(),
+            ));
+        }
+        if moment.carried.is_empty() && moment.yielded.is_none() {
+            return Err(self.misplaced(
+                moment.span,
+                "this `scan` leaves nothing behind".to_owned(),
+                "`yield` a value at each step, or carry one: `with h: [n] = zeros`".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn results(
+        &mut self,
+        moment: Moment<'a>,
+        recurrence: Recurrence,
+        time: Axis,
+    ) -> Eval<Value<'a>> {
+        let next: Vec<NodeId> = moment
+            .carried
+            .iter()
+            .filter_map(|carried| carried.next.map(|(node, _)| node))
+            .collect();
+        let yielded = moment
+            .yielded
+            .as_ref()
+            .map_or(&[][..], |(yielded, _)| yielded);
+        for tensor in yielded {
+            let sizes: Vec<usize> = [time.size].into_iter().chain(tensor.sizes()).collect();
+            self.check_size(&self.full_shape(true, &sizes), moment.span)?;
+        }
+        let nodes: Vec<NodeId> = yielded.iter().map(|tensor| tensor.node).collect();
+        let graph = self.graph(Home::Body);
+        let Enclosed { scan, yields } = recurrence.end(graph, &next, &nodes);
+        let mut results = Vec::new();
+        if moment.yielded.is_some() {
+            for (tensor, all) in yielded.iter().zip(yields) {
+                let graph = self.graph(Home::Body);
+                let node = swap_leading(graph, all);
+                let node = match tensor.element {
+                    Element::Bool => above_half(graph, node),
+                    _ => node,
+                };
+                let axes = [time.clone()].into_iter().chain(tensor.axes.clone());
+                results.push(Value::Tensor(Tensor {
+                    node,
+                    axes: axes.collect(),
+                    ..tensor.clone()
+                }));
+            }
+        } else {
+            for (position, carried) in moment.carried.into_iter().enumerate() {
+                let node = self.graph(Home::Body).last(scan, position);
+                let last = carried.target.tensor(node, Element::Number);
+                results.push(Value::Tensor(last));
+            }
+        }
+        Ok(match <[Value<'a>; 1]>::try_from(results) {
+            Ok([only]) => only,
+            Err(results) => Value::List(results.into()),
+        })
+    }
+}
+
+/// The two leading axes the other way round.
+fn swap_leading(graph: &mut crate::graph::GraphBuilder, x: NodeId) -> NodeId {
+    let mut order: Vec<usize> = (0..graph.shape(x).len()).collect();
+    order.swap(0, 1);
+    graph.transpose(x, &order)
+}
+
+/// A mask from its numbers.
+fn above_half(graph: &mut crate::graph::GraphBuilder, x: NodeId) -> NodeId {
+    let ty = Type::f32(graph.shape(x));
+    let half = graph.constant(0.5, ty);
+    graph.less(half, x)
+}
