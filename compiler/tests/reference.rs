@@ -212,7 +212,7 @@ impl Case {
                     SlotKind::Optimizer | SlotKind::Total => return zeros(&slot.ty),
                 };
                 let (shape, numbers) =
-                    &self.tensors[&format!("{prefix}{}", torch_name(&slot.path))];
+                    &self.tensors[&format!("{prefix}{}", self.torch_name(&slot.path))];
                 Tensor {
                     ty: slot.ty.clone(),
                     elements: match transposed(&slot.path, shape) {
@@ -224,8 +224,32 @@ impl Case {
             .collect()
     }
 
+    /// `model/block1/conv1/w` is `block1.conv1.weight` there, `model/lstm/u` is
+    /// `lstm.weight_hh_l0`.
+    fn torch_name(&self, path: &str) -> String {
+        let (owner, own) = path
+            .strip_prefix("model/")
+            .unwrap()
+            .rsplit_once('/')
+            .unwrap();
+        let owner = owner.replace('/', ".");
+        let recurrent = self
+            .tensors
+            .contains_key(&format!("param.{owner}.weight_hh_l0"));
+        let own = match own {
+            "w" if recurrent => "weight_ih_l0",
+            "u" => "weight_hh_l0",
+            "b" if recurrent => "bias_ih_l0",
+            "bu" => "bias_hh_l0",
+            "w" | "scale" => "weight",
+            "b" | "shift" => "bias",
+            other => other,
+        };
+        format!("{owner}.{own}")
+    }
+
     fn slot_tolerance(&self, path: &str) -> f64 {
-        let name = torch_name(path);
+        let name = self.torch_name(path);
         let weight = self.tolerances.get(&format!("final.{name}"));
         *weight
             .or(self.tolerances.get(&format!("final_state.{name}")))
@@ -242,21 +266,6 @@ impl Case {
             vec![fault]
         }
     }
-}
-
-/// `model/block1/conv1/w` is `block1.conv1.weight` there.
-fn torch_name(path: &str) -> String {
-    let (owner, own) = path
-        .strip_prefix("model/")
-        .unwrap()
-        .rsplit_once('/')
-        .unwrap();
-    let own = match own {
-        "w" | "scale" => "weight",
-        "b" | "shift" => "bias",
-        other => other,
-    };
-    format!("{}.{own}", owner.replace('/', "."))
 }
 
 /// PyTorch keeps `[out, in]` and `[out, in, h, w]`, we `[in, out]` and `[h, w, in, out]`.

@@ -67,7 +67,13 @@ fn every_form_of_training_follows_the_oracle() {
 #[test]
 fn every_layer_follows_the_oracle() {
     let layers: Vec<&str> = library::LAYERS.iter().map(|(layer, ..)| *layer).collect();
-    for file in ["layers.nn", "convolutions.nn", "norms.nn", "attention.nn"] {
+    for file in [
+        "layers.nn",
+        "convolutions.nn",
+        "recurrent.nn",
+        "norms.nn",
+        "attention.nn",
+    ] {
         library::assert_complete(&layers, file);
     }
     for ((_, shape, body), seed) in library::LAYERS.iter().zip(1..) {
@@ -95,6 +101,70 @@ fn every_arrangement_follows_the_oracle() {
     .zip(1..)
     {
         follows_the_oracle(&library::with_layer("[4, 6]", body), None, 2, seed);
+    }
+}
+
+/// What a loop over time can carry, read and leave behind: each in a network of its own.
+#[test]
+fn every_form_of_scan_follows_the_oracle() {
+    for (body, seed) in [
+        // Several tensors, several yields, several carried values.
+        "let v: [t, d] = x
+         let a, b, m = scan p in v, q in 2 * v with h: [d] = 0.5, n: [] = 0 {
+             next h = sin(h * p) + q
+             next n = n + sum(h)
+             yield h * n, n, h > p
+         }
+         where(m, a * b, a)",
+        // Backwards, from a tensor, and the last values alone.
+        "let v: [t, d] = x
+         let h, n = scan reverse p in v with h = v[t = 0], n: [d] = ones {
+             next n = n * h
+             next h = tanh(h + p)
+         }
+         h + n",
+        // Nothing carried; a product and a layer within.
+        "let v: [t, d] = x
+         scan p in v { yield p |> dense(3) |> tanh }",
+        // Parameters, random numbers, masks and choices of each step.
+        "let v: [t, d] = x
+         scan p in v, m in v > 0 with h: [d] = zeros {
+             param w: [d, d] = glorot_uniform
+             next h = where(m, h, tanh(p + h @ w)) * bernoulli(0.7)
+             yield h
+         }",
+        // Each step looks at all of another tensor.
+        "let v: [t, d] = x
+         scan p in v with h: [d] = zeros {
+             let w = softmax(einsum(\"t d, d -> t\", v, h + p), over: t)
+             next h = einsum(\"t, t d -> d\", w, v)
+             yield h
+         }",
+        // A loop in a loop, and in a repetition.
+        "let v: [t, d] = x
+         v |> repeat 2 { rnn(4) } |> repeat 1 { doubly }",
+        // What is carried does not depend on itself.
+        "let v: [t, d] = x
+         scan p in v with before: [d] = zeros {
+             let change = p - before
+             next before = p
+             yield change^2
+         }",
+    ]
+    .into_iter()
+    .zip(1..)
+    {
+        let text = library::with_layer("[4, 6]", body)
+            + "
+layer doubly(x: [t, d]) -> [t, d] {
+    scan p in x with h: [d] = zeros {
+        next h = scan q in x with g: [d] = h { next g = sin(g + p * q) }
+        yield h
+    }
+}
+";
+        follows_the_oracle(&text, None, 2, seed);
+        follows_the_oracle(&text, Some(64), 1, seed);
     }
 }
 

@@ -10,8 +10,8 @@ macro_rules! texts {
 }
 
 /// The library's texts by name.
-const TEXTS: [(&str, &str); 11] = texts! {
-    "math.nn" "initializers.nn" "activations.nn" "layers.nn" "convolutions.nn" "norms.nn" "attention.nn" "losses.nn" "metrics.nn" "optimizers.nn" "schedules.nn"
+const TEXTS: [(&str, &str); 12] = texts! {
+    "math.nn" "initializers.nn" "activations.nn" "layers.nn" "recurrent.nn" "convolutions.nn" "norms.nn" "attention.nn" "losses.nn" "metrics.nn" "optimizers.nn" "schedules.nn"
 };
 
 /// Parses the library, entering its texts among the sources.
