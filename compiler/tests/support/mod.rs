@@ -29,6 +29,23 @@ impl TestCatalog {
             signature("digits", Role::Source, vec![]),
             signature("cifar10", Role::Source, vec![]),
             signature(
+                "tinyshakespeare",
+                Role::Source,
+                vec![
+                    parameter("context", DataType::Int, None),
+                    parameter("stride", DataType::Int, Some(DataValue::Int(0))),
+                ],
+            ),
+            signature(
+                "sequences",
+                Role::Source,
+                vec![
+                    parameter("length", DataType::Int, None),
+                    parameter("classes", DataType::Int, None),
+                    parameter("samples", DataType::Int, Some(DataValue::Int(10_000))),
+                ],
+            ),
+            signature(
                 "linear",
                 Role::Source,
                 vec![
@@ -81,7 +98,21 @@ impl Catalog for TestCatalog {
             dtype: DType::I32,
             classes: Some(10),
         };
+        let tokens = |name: &str, length: &DataValue, classes: &DataValue| match (length, classes) {
+            (DataValue::Int(length), DataValue::Int(classes)) => Field {
+                name: name.to_owned(),
+                shape: vec![*length as usize],
+                dtype: DType::I32,
+                classes: Some(*classes as usize),
+            },
+            other => panic!("no tokens of {other:?}"),
+        };
         match source {
+            "tinyshakespeare" => {
+                let of = |name| tokens(name, &arguments[0].1, &DataValue::Int(65));
+                Ok(vec![of("tokens"), of("target")])
+            }
+            "sequences" => Ok(vec![tokens("tokens", &arguments[0].1, &arguments[1].1)]),
             "mnist" | "digits" => Ok(vec![numbers("image", &[1, 28, 28]), label]),
             "cifar10" => Ok(vec![numbers("image", &[3, 32, 32]), label]),
             "points" => match arguments[0].1 {

@@ -1,6 +1,6 @@
 //! What can stand in a model's `data = ...`: one table of sources, one of steps.
 
-use super::{Call, Field, Places, cifar10, digits, linear, mnist, points, text};
+use super::{Call, Field, Places, cifar10, digits, linear, mnist, points, sequences, text};
 use crate::error::{Error, Result};
 
 /// A data source or a loader step, for the compiler's checks and for people.
@@ -118,6 +118,22 @@ pub const SOURCES: &[Signature] = &[
         ],
     },
     Signature {
+        name: "sequences",
+        doc: "Random tokens, each on its own and equally likely: what is to be learnt of them, the model says. \
+              Fields: tokens [length] class(classes).",
+        parameters: &[
+            required("length", Int, "tokens of a sample"),
+            required("classes", Int, "how many different ones there are"),
+            optional(
+                "samples",
+                Int,
+                "10000",
+                "training samples; a quarter as many for the test",
+            ),
+            optional("seed", Int, "0", "another seed, other tokens"),
+        ],
+    },
+    Signature {
         name: "cifar10",
         doc: "Photographs of ten kinds, 50,000 + 10,000 of 32 x 32. Fields: image [3, 32, 32], label class(10).",
         parameters: &[],
@@ -188,6 +204,7 @@ pub fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
         "digits" => Ok(digits::fields()),
         "linear" => linear::fields(source),
         "points" => points::fields(source),
+        "sequences" => sequences::fields(source),
         "cifar10" => Ok(cifar10::fields()),
         "text" => text::fields(source, places),
         "tinyshakespeare" => text::shakespeare_fields(source),

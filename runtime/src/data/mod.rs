@@ -13,6 +13,7 @@ mod cifar10;
 mod digits;
 mod linear;
 mod points;
+mod sequences;
 mod text;
 
 pub use call::{Call, Value};
@@ -123,6 +124,7 @@ pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
         "digits" => digits::load(source)?,
         "linear" => linear::load(source)?,
         "points" => points::load(source)?,
+        "sequences" => sequences::load(source)?,
         "cifar10" => cifar10::load(request)?,
         "text" => text::load(source, &request.places)?,
         "tinyshakespeare" => text::load_shakespeare(source, request)?,
