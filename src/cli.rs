@@ -106,6 +106,14 @@ Pictures are resized to the net's input and scaled as the data source scales its
 MNIST is white on black: a picture with a bright border is inverted. Arrays hold one
 sample or a batch of them; unsigned bytes count as pixels, other numbers as they are.")]
     Predict(PredictArgs),
+    /// Write text with saved weights of a model of the next character
+    #[command(after_help = "\
+Examples:
+  nnc generate models/char_rnn.nn --weights runs/char_rnn-1/weights.safetensors --prompt \"ROMEO:\"
+  nnc generate models/char_rnn.nn --weights w.safetensors --temperature 0.5 --top-k 10 --seed 7
+
+The text is a function of weights, prompt and seed.")]
+    Generate(GenerateArgs),
     /// Measure the training step and inference beside the machine's limit
     #[command(after_help = "\
 Examples:
@@ -317,6 +325,32 @@ pub struct PredictArgs {
     pub json: bool,
 }
 
+/// `nnc generate`
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Saved weights.
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// How the text begins; a line break by default.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prompt: String,
+    /// How many characters to add.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one)]
+    pub length: usize,
+    /// Below 1 for safer choices, above for bolder ones; 0 always takes the likeliest.
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature)]
+    pub temperature: f64,
+    /// Choose among the N likeliest alone.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub top_k: Option<usize>,
+}
+
 /// `nnc bench`
 #[derive(Args, Debug)]
 pub struct BenchArgs {
@@ -359,6 +393,13 @@ fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if (1..=MOST_THREADS).contains(&number) => Ok(number),
         _ => Err(format!("must be a whole number from 1 to {MOST_THREADS}")),
+    }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(temperature) if temperature >= 0.0 && temperature.is_finite() => Ok(temperature),
+        _ => Err("must be a number, at least 0".into()),
     }
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod dump;
 mod eval;
 mod predict;
+mod generate;
 mod bench;
 mod completions;
 
@@ -51,6 +52,7 @@ fn perform(command: Command, report: Report, start: Instant) -> Outcome {
         Command::Dump(args) => dump::dump(&args, report),
         Command::Eval(args) => eval::eval(&args, report),
         Command::Predict(args) => predict::predict(&args, report),
+        Command::Generate(args) => generate::generate(&args, report),
         Command::Bench(args) => bench::bench(&args, report, start),
         Command::Completions { shell } => completions::completions(shell, &report),
     }
