@@ -120,6 +120,18 @@ Examples:
   nnc bench models/mnist_cnn.nn --threads 2 --json
   nnc bench models/mnist_cnn.nn --profile --trace step.json    where the time goes")]
     Bench(BenchArgs),
+    /// Format model files
+    #[command(after_help = "\
+Examples:
+  nnc fmt models/            every model of a folder
+  nnc fmt --check a.nn b.nn  exit code 1 if one is not formatted; nothing is written")]
+    Fmt(FmtArgs),
+    /// Print an item of the library, a builtin or a data source with its documentation
+    #[command(after_help = "\
+Examples:
+  nnc doc batch_norm
+  nnc doc            the names of all")]
+    Doc(DocArgs),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -375,6 +387,25 @@ pub struct BenchArgs {
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `nnc fmt`
+#[derive(Args, Debug)]
+pub struct FmtArgs {
+    /// Model files, or folders of them.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Only say which are not formatted.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `nnc doc`
+#[derive(Args, Debug)]
+pub struct DocArgs {
+    /// What to print; without it, what there is.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// More threads than this are a mistake.

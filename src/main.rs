@@ -12,6 +12,8 @@ mod eval;
 mod predict;
 mod generate;
 mod bench;
+mod format;
+mod doc;
 mod completions;
 
 use clap::Parser;
@@ -54,6 +56,8 @@ fn perform(command: Command, report: Report, start: Instant) -> Outcome {
         Command::Predict(args) => predict::predict(&args, report),
         Command::Generate(args) => generate::generate(&args, report),
         Command::Bench(args) => bench::bench(&args, report, start),
+        Command::Fmt(args) => format::fmt(&args, report),
+        Command::Doc(args) => doc::doc(&args, &report),
         Command::Completions { shell } => completions::completions(shell, &report),
     }
 }

@@ -64,6 +64,8 @@ fn models_have_as_many_parameters_as_elsewhere() {
     assert_eq!(parameters(&model("mnist_cnn.nn")), 1_625_866);
     assert_eq!(parameters(&model("mnist_keras_cnn.nn")), 54_410);
     assert_eq!(parameters(&model("cifar_cnn.nn")), 122_570);
+    assert_eq!(parameters(&model("resnet20.nn")), 272_474);
+    assert_eq!(parameters(&model("vgg16.nn")), 134_301_514);
     assert_eq!(parameters(&model("autoencoder.nn")), 435_536);
 }
 

@@ -18,6 +18,8 @@ pub enum Stream {
     Split,
     /// Generated data, counted by sample.
     Data,
+    /// Changes of training samples, counted by epoch and sample.
+    Augment,
 }
 
 /// The seed input of a step: 32 bits mixed from the run's seed, the use and a counter.

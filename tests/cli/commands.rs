@@ -25,6 +25,55 @@ fn exit_codes_tell_whose_fault_it_is() {
 }
 
 #[test]
+fn models_are_formatted_once() {
+    let place = Place::new();
+    let untidy = DIGITS
+        .replace("relu", " relu ")
+        .replace("net ", "# A net.\nnet  ");
+    place.write("untidy.nn", &untidy);
+    let told = place.nnc("fmt --check untidy.nn").exits(1);
+    assert_eq!(told.out, "untidy.nn is not formatted\n");
+    assert_eq!(place.read("untidy.nn"), untidy);
+    place.nnc("fmt untidy.nn").exits(0);
+    let tidy = place.read("untidy.nn");
+    assert!(
+        tidy.contains("# A net.\nnet ") && !tidy.contains("net  "),
+        "{tidy}"
+    );
+    place.nnc("fmt --check .").exits(0);
+    place.nnc("check untidy.nn").exits(0);
+    place.write("wrong.nn", "net broken(x: [2]) { x |> }\n");
+    let told = place.nnc("fmt .").exits(1);
+    assert!(told.err.contains("error[syntax]"), "{}", told.err);
+    assert_eq!(place.read("untidy.nn"), tidy);
+    place.nnc("fmt nowhere.nn").exits(2);
+}
+
+#[test]
+fn the_library_documents_itself() {
+    let place = Place::new();
+    let layer = place.nnc("doc rms_norm").exits(0).out;
+    assert!(
+        layer.contains("# Each row along the last axis") && layer.contains("layer rms_norm(eps")
+    );
+    assert!(
+        place
+            .nnc("doc gather")
+            .exits(0)
+            .out
+            .contains("gather(x, at, over)")
+    );
+    assert!(place.nnc("doc csv").exits(0).out.contains("test = 0.2"));
+    let all = place.nnc("doc").exits(0).out;
+    assert!(
+        all.contains("dense") && all.contains("top_k") && all.contains("shuffle"),
+        "{all}"
+    );
+    let told = place.nnc("doc densse").exits(2);
+    assert!(told.err.contains("did you mean `dense`?"), "{}", told.err);
+}
+
+#[test]
 fn errors_go_to_the_standard_error_with_their_place() {
     let place = Place::new();
     place.write("wrong.nn", DIGITS.replace("relu", "rellu"));

@@ -17,6 +17,7 @@ use nnc_compiler::graph::{DType, DataValue, Field, Model};
 use nnc_grammar::ast::File;
 use nnc_grammar::render::{Color, terminal};
 use nnc_grammar::{Severity, Sources, parse};
+use nnc_runtime::data::Places;
 use std::path::Path;
 
 /// Parses and elaborates a text, for a batch of its own choice if none is given.
@@ -60,7 +61,10 @@ struct WithSamples {
 
 impl WithSamples {
     fn new() -> WithSamples {
-        let known = Catalogue::new(Default::default());
+        let known = Catalogue::new(Places {
+            model: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/models").into()),
+            directory: None,
+        });
         let parameter = |name: &str, ty, default| DataParameter {
             name: name.to_owned(),
             ty,

@@ -54,6 +54,35 @@ impl TestCatalog {
                     parameter("samples", DataType::Int, Some(DataValue::Int(1000))),
                 ],
             ),
+            signature("sentences", Role::Source, vec![]),
+            signature(
+                "shapes",
+                Role::Source,
+                vec![parameter("size", DataType::Int, None)],
+            ),
+            signature(
+                "csv",
+                Role::Source,
+                vec![
+                    parameter("file", DataType::String, None),
+                    parameter("label", DataType::String, None),
+                ],
+            ),
+            signature("standardize", Role::Step, vec![]),
+            signature("flip_horizontal", Role::Step, vec![]),
+            signature(
+                "random_crop",
+                Role::Step,
+                vec![parameter("padding", DataType::Int, None)],
+            ),
+            signature(
+                "normalize",
+                Role::Step,
+                vec![
+                    parameter("mean", DataType::Numbers, None),
+                    parameter("std", DataType::Numbers, None),
+                ],
+            ),
             signature(
                 "points",
                 Role::Source,
@@ -92,12 +121,12 @@ impl Catalog for TestCatalog {
             dtype: DType::F32,
             classes: None,
         };
-        let label = Field {
-            name: "label".to_owned(),
-            shape: Vec::new(),
+        let classes = |name: &str, shape: &[usize], count| Field {
             dtype: DType::I32,
-            classes: Some(10),
+            classes: Some(count),
+            ..numbers(name, shape)
         };
+        let label = classes("label", &[], 10);
         let tokens = |name: &str, length: &DataValue, classes: &DataValue| match (length, classes) {
             (DataValue::Int(length), DataValue::Int(classes)) => Field {
                 name: name.to_owned(),
@@ -118,6 +147,15 @@ impl Catalog for TestCatalog {
             "points" => match arguments[0].1 {
                 DataValue::Int(n) if n > 0 => Ok(vec![numbers("u", &[n as usize])]),
                 _ => Err("`features` must be at least 1".to_owned()),
+            },
+            "csv" => Ok(vec![numbers("x", &[4]), numbers("y", &[])]),
+            "sentences" => Ok(vec![classes("tokens", &[12], 48), classes("label", &[], 2)]),
+            "shapes" => match arguments[0].1 {
+                DataValue::Int(n) => {
+                    let (image, mask) = ([1, n as usize, n as usize], [n as usize; 2]);
+                    Ok(vec![numbers("image", &image), classes("mask", &mask, 3)])
+                }
+                _ => Err("`size` is no int".to_owned()),
             },
             "linear" => match arguments[0].1 {
                 DataValue::Int(n) if n > 0 => {

@@ -1,6 +1,9 @@
 //! What can stand in a model's `data = ...`: one table of sources, one of steps.
 
-use super::{Call, Field, Places, cifar10, digits, linear, mnist, points, sequences, text};
+use super::{
+    Call, Field, Places, cifar10, csv, digits, images, linear, mnist, npz, points, sentences,
+    sequences, shapes, text,
+};
 use crate::error::{Error, Result};
 
 /// A data source or a loader step, for the compiler's checks and for people.
@@ -139,6 +142,72 @@ pub const SOURCES: &[Signature] = &[
         parameters: &[],
     },
     Signature {
+        name: "fashion_mnist",
+        doc: "Articles of clothing, 60,000 + 10,000 images of 28 x 28. Fields: image [1, 28, 28], label class(10).",
+        parameters: &[],
+    },
+    Signature {
+        name: "csv",
+        doc: "A table of comma-separated values with a line of column names. \
+              Fields: x [other columns], y: the label, a number or a class.",
+        parameters: &[
+            required("file", Text, "UTF-8"),
+            required("label", Text, "the column to be predicted"),
+            optional(
+                "classes",
+                Bool,
+                "false",
+                "whether numbers in that column are classes",
+            ),
+            TEST,
+        ],
+    },
+    Signature {
+        name: "npz",
+        doc: "NumPy arrays in stored order, a field each; `test_NAME` is the test's. \
+              Fields: as the arrays are called; integers are classes.",
+        parameters: &[
+            required("file", Text, ".npz, or one .npy as `x`"),
+            optional(
+                "classes",
+                Int,
+                "0",
+                "how many; 0: one more than the greatest",
+            ),
+        ],
+    },
+    Signature {
+        name: "images",
+        doc: "PNG and JPEG files in one folder per class, or in train/ and test/ of such folders. \
+              Fields: image [3, height, width], label class(folders).",
+        parameters: &[
+            required("folder", Text, "where the classes' folders are"),
+            required("size", Floats, "[height, width] that all are brought to"),
+            TEST,
+        ],
+    },
+    Signature {
+        name: "shapes",
+        doc: "Generated pictures of discs and squares. \
+              Fields: image [1, size, size], mask [size, size] class(3): nothing, disc, square.",
+        parameters: &[
+            optional("size", Int, "32", "pixels of a side"),
+            optional("train", Int, "2000", "training samples"),
+            optional("test", Int, "400", "test samples"),
+            optional("seed", Int, "0", "another seed, other pictures"),
+        ],
+    },
+    Signature {
+        name: "sentences",
+        doc: "Generated remarks of up to 12 words that praise (1) or find fault (0). \
+              Fields: tokens [12] class(48), label class(2).",
+        parameters: &[
+            optional("train", Int, "4000", "training samples"),
+            optional("test", Int, "1000", "test samples"),
+            optional("seed", Int, "0", "another seed, other remarks"),
+        ],
+    },
+    Signature {
         name: "text",
         doc: "Windows of a text file, character by character; its last tenth is for the test. \
               Fields: tokens [context] class(characters), target: the same, one on.",
@@ -152,6 +221,12 @@ pub const SOURCES: &[Signature] = &[
     },
 ];
 
+const TEST: Parameter = optional(
+    "test",
+    Float,
+    "0.2",
+    "the fraction that is kept for the test",
+);
 const CONTEXT: Parameter = required("context", Int, "characters of a sample");
 const STRIDE: Parameter = optional(
     "stride",
@@ -169,6 +244,41 @@ pub const STEPS: &[Signature] = &[
             required("mean", Floats, "to be subtracted"),
             required("std", Floats, "to be divided by"),
         ],
+    },
+    Signature {
+        name: "standardize",
+        doc: "Brings the first field to mean 0 and deviation 1 over the training samples, one pair per leading index.",
+        parameters: &[],
+    },
+    Signature {
+        name: "random_crop",
+        doc: "Moves training pictures by up to so many pixels, at random.",
+        parameters: &[optional("padding", Int, "4", "at most so many pixels")],
+    },
+    Signature {
+        name: "flip_horizontal",
+        doc: "Mirrors every other training picture, at random.",
+        parameters: &[],
+    },
+    Signature {
+        name: "rotate",
+        doc: "Turns training pictures by a random angle.",
+        parameters: &[optional(
+            "degrees",
+            Float,
+            "10",
+            "at most so many, either way",
+        )],
+    },
+    Signature {
+        name: "noise",
+        doc: "Adds normal noise to training samples.",
+        parameters: &[optional("std", Float, "0.1", "its standard deviation")],
+    },
+    Signature {
+        name: "cutout",
+        doc: "Zeroes a square of each training picture, at random.",
+        parameters: &[optional("size", Int, "8", "pixels of its side")],
     },
     Signature {
         name: "split",
@@ -206,6 +316,12 @@ pub fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
         "points" => points::fields(source),
         "sequences" => sequences::fields(source),
         "cifar10" => Ok(cifar10::fields()),
+        "fashion_mnist" => Ok(mnist::fields()),
+        "csv" => csv::fields(source, places),
+        "npz" => npz::fields(source, places),
+        "images" => images::fields(source, places),
+        "shapes" => shapes::fields(source),
+        "sentences" => Ok(sentences::fields()),
         "text" => text::fields(source, places),
         "tinyshakespeare" => text::shakespeare_fields(source),
         other => unreachable!("`{other}` is in the catalogue"),

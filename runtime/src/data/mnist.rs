@@ -14,7 +14,7 @@ const CLASSES: usize = 10;
 const TRAIN: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
 const TEST: [&str; 2] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-const FILES: FileSet = FileSet {
+pub(super) const MNIST: FileSet = FileSet {
     name: "mnist",
     expected: "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
                t10k-labels-idx1-ubyte, each plain or .gz",
@@ -49,10 +49,48 @@ const FILES: FileSet = FileSet {
     },
 };
 
+/// Clothing in the form of MNIST. Xiao, Rasul and Vollgraf 2017.
+pub(super) const FASHION: FileSet = FileSet {
+    name: "fashion_mnist",
+    remote: Remote {
+        mirrors: &[
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ],
+        files: &[
+            as_it_is(
+                "train-images-idx3-ubyte.gz",
+                "08dc20ab1689590a0bcd66e874647b6ee8464e2d501b5a3f1f78831db19a3fdc",
+            ),
+            as_it_is(
+                "train-labels-idx1-ubyte.gz",
+                "b0197879cbda89f3dc7b894f9fd52b858e68ea4182b6947c9d8c2b67e5f18dcc",
+            ),
+            as_it_is(
+                "t10k-images-idx3-ubyte.gz",
+                "78dcbbfb5a27efaf1b6c1d616caca68560be8766c5bffcb2791df9273a534229",
+            ),
+            as_it_is(
+                "t10k-labels-idx1-ubyte.gz",
+                "42bd18137a62d5998cdeae52bf3a0676ac6b706f5cf8439b47bb5b151ae3dccf",
+            ),
+        ],
+    },
+    ..MNIST
+};
+
 const fn packed(name: &'static str, sha256: &'static str) -> RemoteFile {
     RemoteFile {
         name,
         content: Content::Gunzipped,
+        sha256,
+    }
+}
+
+const fn as_it_is(name: &'static str, sha256: &'static str) -> RemoteFile {
+    RemoteFile {
+        name,
+        content: Content::AsItIs,
         sha256,
     }
 }
@@ -74,13 +112,13 @@ pub(super) fn fields() -> Vec<Field> {
 }
 
 /// From files or the network, else synthetic digits.
-pub(super) fn load(request: &mut Request<'_>) -> Result<Dataset> {
-    match find(&FILES, request)? {
+pub(super) fn load(set: &FileSet, request: &mut Request<'_>) -> Result<Dataset> {
+    match find(set, request)? {
         Found::Folder(folder, provenance) => from_files(&folder, provenance),
         Found::Nowhere(reason) => {
             let mut dataset = digits::default()?;
             dataset.provenance = Provenance::Substitute {
-                wanted: "mnist".into(),
+                wanted: set.name.into(),
                 used: dataset.provenance.to_string(),
                 reason,
             };

@@ -15,7 +15,14 @@ mod linear;
 mod points;
 mod sequences;
 mod text;
+mod csv;
+mod npz;
+mod images;
+mod shapes;
+mod sentences;
+mod augment;
 
+pub use augment::Draw;
 pub use call::{Call, Value};
 pub use catalogue::{Parameter, ParameterKind, SOURCES, STEPS, Signature, fields};
 pub use download::Progress;
@@ -120,12 +127,18 @@ pub struct Request<'a> {
 pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
     let (source, steps) = catalogue::check(pipeline)?;
     let dataset = match source.name.as_str() {
-        "mnist" => mnist::load(request)?,
+        "mnist" => mnist::load(&mnist::MNIST, request)?,
+        "fashion_mnist" => mnist::load(&mnist::FASHION, request)?,
         "digits" => digits::load(source)?,
         "linear" => linear::load(source)?,
         "points" => points::load(source)?,
         "sequences" => sequences::load(source)?,
         "cifar10" => cifar10::load(request)?,
+        "csv" => csv::load(source, &request.places)?,
+        "npz" => npz::load(source, &request.places)?,
+        "images" => images::load(source, &request.places)?,
+        "shapes" => shapes::load(source)?,
+        "sentences" => sentences::load(source)?,
         "text" => text::load(source, &request.places)?,
         "tinyshakespeare" => text::load_shakespeare(source, request)?,
         other => unreachable!("`{other}` is in the catalogue"),

@@ -1,6 +1,7 @@
 //! The loader steps: what `|> normalize(...) |> split(...)` does to a data set.
 
-use super::{Call, Dataset, Field, Values};
+use super::augment::{self, Augment};
+use super::{Call, Dataset, Field, Value, Values};
 use crate::error::Result;
 use crate::rng::{self, Stream};
 
@@ -95,6 +96,11 @@ pub(super) fn apply(mut dataset: Dataset, steps: &[Call], seed: u64) -> Result<D
             "split" => split(&mut dataset, step, seed)?,
             "shuffle" => dataset.shuffle = step.bool("on", true)?,
             "take" => take(&mut dataset, step)?,
+            "standardize" => standardize(&mut dataset, step)?,
+            name if augment::NAMES.contains(&name) => {
+                let field = dataset.train.columns()[0].field.clone();
+                dataset.train.change(Augment::of(step, &field)?);
+            }
             other => unreachable!("`{other}` is in the catalogue"),
         }
     }
@@ -121,6 +127,23 @@ fn normalize(dataset: &mut Dataset, step: &Call) -> Result<()> {
     Ok(())
 }
 
+/// Mean 0 and deviation 1 over the training samples, for each leading index by itself.
+fn standardize(dataset: &mut Dataset, step: &Call) -> Result<()> {
+    let Some((means, stds)) = dataset.train.moments() else {
+        let name = &dataset.train.columns()[0].field.name;
+        return Err(step.fault(format!("`{name}` are classes")));
+    };
+    // What never changes stays as it is, but for its mean.
+    let stds = stds
+        .into_iter()
+        .map(|std| if std > 0.0 { std } else { 1.0 });
+    let list = |values: Vec<f64>| Value::List(values.into_iter().map(Value::Float).collect());
+    let normalization = Call::new("normalize")
+        .with("mean", list(means))
+        .with("std", list(stds.collect()));
+    normalize(dataset, &normalization)
+}
+
 fn split(dataset: &mut Dataset, step: &Call, seed: u64) -> Result<()> {
     let fraction = step.float("valid", 0.0)?;
     if !(fraction > 0.0 && fraction < 1.0) {
@@ -138,7 +161,9 @@ fn split(dataset: &mut Dataset, step: &Call, seed: u64) -> Result<()> {
     let (mut chosen, mut rest) = (order[..valid].to_vec(), order[valid..].to_vec());
     chosen.sort_unstable();
     rest.sort_unstable();
-    dataset.valid = Some(dataset.train.subset(&chosen));
+    let mut held = dataset.train.subset(&chosen);
+    held.unchanged();
+    dataset.valid = Some(held);
     dataset.train = dataset.train.subset(&rest);
     Ok(())
 }

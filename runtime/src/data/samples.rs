@@ -1,5 +1,6 @@
 //! Samples in memory, and the gathering of batches.
 
+use super::augment::{self, Augment, Draw};
 use super::{Affine, Field};
 use crate::error::{Error, Result};
 use crate::program::{Element, InputBinding, InputKind, Program};
@@ -47,6 +48,8 @@ pub struct Split {
     columns: Vec<Column>,
     /// Positions of its samples in the columns.
     members: Arc<[u32]>,
+    /// What changes the first field's samples in training.
+    changes: Vec<Augment>,
 }
 
 impl Split {
@@ -61,6 +64,7 @@ impl Split {
         Split {
             columns,
             members: (0..count as u32).collect(),
+            changes: Vec::new(),
         }
     }
 
@@ -93,7 +97,73 @@ impl Split {
                 .iter()
                 .map(|&i| self.members[i as usize])
                 .collect(),
+            changes: self.changes.clone(),
         }
+    }
+
+    /// One more change of its samples.
+    pub(super) fn change(&mut self, change: Augment) {
+        self.changes.push(change);
+    }
+
+    /// Its samples as they are: what is judged by is not changed.
+    pub(super) fn unchanged(&mut self) {
+        self.changes.clear();
+    }
+
+    /// Whether its samples are changed in training.
+    pub fn is_augmented(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// As [`Split::gather`], with the random changes of one epoch of a run.
+    pub fn gather_changed(&self, batch: &[u32], rows: &mut Rows<'_>, draw: Draw) {
+        self.gather(batch, rows);
+        let Some(first) = self.columns.first().filter(|_| self.is_augmented()) else {
+            return;
+        };
+        let batch = &batch[rows.samples()];
+        let name = &first.field.name;
+        let of_first = |kind: &InputKind| matches!(kind, InputKind::Field(field) if field == name);
+        let Some(input) = rows.inputs().iter().position(|input| of_first(&input.kind)) else {
+            return;
+        };
+        let samples = rows.field::<f32>(input).chunks_exact_mut(first.elements());
+        for (values, &sample) in samples.zip(batch) {
+            augment::apply(&self.changes, &first.field.shape, sample, draw, values);
+        }
+    }
+
+    /// Mean and deviation of the first field for each index of its leading axis, or of all
+    /// values if it has none; `None` for classes.
+    pub(super) fn moments(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        let column = &self.columns[0];
+        let size = column.elements();
+        let parts = column.field.shape.first().copied().unwrap_or(1);
+        let (mut sums, mut squares) = (vec![0.0; parts], vec![0.0; parts]);
+        let mut sample = vec![0.0; size];
+        for &member in self.members.iter() {
+            let place = member as usize * size..(member as usize + 1) * size;
+            match &column.values {
+                Values::Bytes(all, affine) => affine.bytes(&all[place], &mut sample),
+                Values::Floats(all, affine) => affine.floats(&all[place], &mut sample),
+                Values::Classes(_) | Values::Windows(..) => return None,
+            }
+            for (part, values) in sample.chunks_exact(size / parts).enumerate() {
+                for &value in values {
+                    sums[part] += f64::from(value);
+                    squares[part] += f64::from(value) * f64::from(value);
+                }
+            }
+        }
+        let n = (self.members.len() * size / parts) as f64;
+        let means: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
+        let variances = squares
+            .iter()
+            .zip(&means)
+            .map(|(s, m)| (s / n - m * m).max(0.0));
+        let stds = variances.map(f64::sqrt).collect();
+        Some((means, stds))
     }
 
     pub(super) fn columns_mut(&mut self) -> &mut [Column] {
@@ -162,7 +232,7 @@ impl Column {
         self.field.shape.iter().product()
     }
 
-    fn samples(&self) -> usize {
+    pub(super) fn samples(&self) -> usize {
         let values = match &self.values {
             Values::Bytes(values, _) => values.len(),
             Values::Floats(values, _) => values.len(),

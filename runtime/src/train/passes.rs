@@ -3,7 +3,7 @@
 use super::observer::{Event, Measures, Observer, SplitName};
 use super::pictures::{MOST_SHOWN, Pictures};
 use super::{Phase, Programs};
-use crate::data::Split;
+use crate::data::{Draw, Split};
 use crate::error::{Error, Result};
 use crate::machine::{Machine, Session};
 use crate::program::{InputKind, SlotKind};
@@ -89,7 +89,13 @@ impl<'a> Runner<'a> {
                 step_seed(pass.seed, Stream::Train, step),
             );
             session.set(handle, &InputKind::Step, step as f32);
-            session.step_on(handle, &|part| pass.samples.gather(rows, part));
+            let draw = Draw {
+                seed: pass.seed,
+                epoch: pass.epoch as u64,
+            };
+            session.step_on(handle, &|part| {
+                pass.samples.gather_changed(rows, part, draw);
+            });
             let loss = loss(session, handle);
             if !loss.is_finite() {
                 let epoch = pass.epoch;
