@@ -80,6 +80,11 @@ fn close(found: &[f64], expected: &[f64]) {
     }
 }
 
+/// Each sample with its target.
+fn samples() -> impl Iterator<Item = (&'static [f64], f64)> {
+    X.chunks(4).zip(Y)
+}
+
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
@@ -100,23 +105,22 @@ fn a_step_reads_weights_as_earlier_steps_left_them() {
     );
     let (w, v) = ([0.3, -0.2, 0.7, 0.1], [1.0, 0.5, -0.25, 0.4]);
     let results = run(&model, Phase::Train, &[("first/w", &w), ("second/v", &v)]);
-    let sample = |i: usize| &X[4 * i..4 * i + 4];
     let mut w_next = w;
-    for i in 0..2 {
-        let a = dot(&w, sample(i));
-        for (next, x) in w_next.iter_mut().zip(sample(i)) {
-            *next -= 0.1 * (a - Y[i]) * x;
+    for (sample, y) in samples() {
+        let a = dot(&w, sample);
+        for (next, x) in w_next.iter_mut().zip(sample) {
+            *next -= 0.1 * (a - y) * x;
         }
     }
     let (mut v_next, mut first_loss, mut second_loss) = (v, 0.0, 0.0);
-    for i in 0..2 {
+    for (sample, y) in samples() {
         // What was bound above the step is as it was; what the step applies is new.
-        let (old, new) = (dot(&w, sample(i)), dot(&w_next, sample(i)));
-        let s = dot(&v, sample(i));
-        first_loss += (old - Y[i]).powi(2) / 2.0;
-        second_loss += ((new * s - Y[i]).powi(2) + old * s) / 2.0;
-        for (next, x) in v_next.iter_mut().zip(sample(i)) {
-            *next -= 0.2 * ((new * s - Y[i]) * new + old / 2.0) * x;
+        let (old, new) = (dot(&w, sample), dot(&w_next, sample));
+        let s = dot(&v, sample);
+        first_loss += (old - y).powi(2) / 2.0;
+        second_loss += ((new * s - y).powi(2) + old * s) / 2.0;
+        for (next, x) in v_next.iter_mut().zip(sample) {
+            *next -= 0.2 * ((new * s - y) * new + old / 2.0) * x;
         }
     }
     close(update(&model, &results, "first/w").unwrap(), &w_next);

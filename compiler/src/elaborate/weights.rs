@@ -97,6 +97,7 @@ impl<'a> Interpreter<'a> {
                 _ => saved.left.push(tensor.clone()),
             }
         }
+        let fits = faults.is_empty();
         for (slot, tensor, shape) in faults {
             let known = &self.slots.table[slot.index()];
             let message = format!(
@@ -121,7 +122,7 @@ impl<'a> Interpreter<'a> {
         let paths = weights.map(|slot| &self.slots.table[slot].path);
         let missing = paths.filter(|path| below(path, &file.into).is_some() && !filled(path));
         saved.missing = missing.cloned().collect();
-        if saved.fills.is_empty() && !tensors.is_empty() {
+        if saved.fills.is_empty() && !tensors.is_empty() && fits {
             let message = format!("nothing of `{}` fits into this model", file.path);
             let held: Vec<&str> = saved.left.iter().take(3).map(String::as_str).collect();
             let wanted: Vec<&str> = saved.missing.iter().take(3).map(String::as_str).collect();
@@ -130,9 +131,7 @@ impl<'a> Interpreter<'a> {
                 .note(format!("it holds {} ...", super::faults::listed(held)))
                 .note(format!("the model has {} ...", super::faults::listed(wanted)))
                 .help("say which part fills which: `weights(\"a.safetensors\", from: \"a/encoder\", into: \"b/encoder\")`");
-            if self.diagnostics.iter().all(|d| d.span() != file.span) {
-                self.fault(fault);
-            }
+            self.fault(fault);
         }
         saved
     }
