@@ -14,7 +14,9 @@ mod tile_portable;
 mod tile_tests;
 mod tile_wide;
 mod unit;
+mod wide_arithmetic;
 mod wide_asm;
+mod wide_loops;
 mod wide_ops;
 mod wide_registers;
 mod wide_scalar;
@@ -26,7 +28,9 @@ pub use peak::{peak, peak_flop};
 pub use text::{asm, clif};
 pub use unit::{Body, CodeFunction, CodeUnit, Effort, UNIT_NAMESPACE, import, kernel_signature};
 
+use crate::schedule::loops::LoopPlan;
 use crate::schedule::{Plan, Schedule};
+use crate::target::Isa;
 use cranelift_codegen::isa::TargetFrontendConfig;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -65,8 +69,16 @@ pub fn emit(schedule: &Schedule, config: TargetFrontendConfig) -> Emitted {
 /// The code of one kernel.
 fn unit(plan: &Plan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
     match plan {
-        Plan::Loops(plan) => loops::emit(plan, name, config),
+        Plan::Loops(plan) => loop_nest(plan, name, config),
         Plan::Tiles(plan) => contraction(plan, name, config),
         Plan::Repeat(plan) => repeat::emit(plan, name, config),
+    }
+}
+
+/// The code of a loop nest, in the form that its plan says.
+pub fn loop_nest(plan: &LoopPlan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
+    match plan.isa {
+        Isa::Portable => loops::emit(plan, name, config),
+        Isa::Avx2 | Isa::Avx512 => wide_loops::emit(plan, name, config),
     }
 }

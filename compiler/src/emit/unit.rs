@@ -1,9 +1,11 @@
 //! Code before it is compiled: what every emitter makes of a kernel.
 
 use cranelift_codegen::ir::{
-    self, AbiParam, ExtFuncData, ExternalName, FuncRef, Signature, UserExternalName, types,
+    self, AbiParam, ExtFuncData, ExternalName, FuncRef, InstBuilder, Signature, UserExternalName,
+    UserFuncName, types,
 };
-use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 /// The functions of one kernel. They may call each other by their positions (see
 /// [`import`]); the first is the entry and has the signature of a kernel.
@@ -66,4 +68,38 @@ pub fn import(function: &mut ir::Function, position: usize, signature: Signature
         colocated: true,
         patchable: false,
     })
+}
+
+/// A kernel of machine code. Where kernels are not called the System V way, a function in
+/// front of it translates.
+pub(super) fn through(name: &str, bytes: Vec<u8>, config: TargetFrontendConfig) -> CodeUnit {
+    let kernel = CodeFunction {
+        name: name.to_owned(),
+        body: Body::Bytes(bytes),
+    };
+    if config.default_call_conv == CallConv::SystemV {
+        return CodeUnit {
+            functions: vec![kernel],
+        };
+    }
+    let signature = kernel_signature(config.default_call_conv);
+    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let callee = import(&mut function, 1, kernel_signature(CallConv::SystemV));
+    let mut context = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut function, &mut context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let parameters = b.block_params(entry).to_vec();
+    b.ins().call(callee, &parameters);
+    b.ins().return_(&[]);
+    b.seal_all_blocks();
+    b.finalize(config);
+    let entry = CodeFunction {
+        name: format!("{name}_entry"),
+        body: Body::Clif(Box::new(function), Effort::Verbatim),
+    };
+    CodeUnit {
+        functions: vec![entry, kernel],
+    }
 }

@@ -1,11 +1,14 @@
 //! An assembler of wide vectors: one vocabulary for 256-bit VEX and 512-bit EVEX
 //! instructions, a pool of constants behind the code, and no relocations.
 
-use iced_x86::code_asm::{AsmRegisterK, CodeAssembler, CodeLabel, k1, k2, k3, ptr, registers};
+use iced_x86::code_asm::{
+    AsmRegisterK, CodeAssembler, CodeLabel, dword_ptr, k1, k2, k3, k4, k5, k6, k7, ptr, registers,
+};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
 use crate::bug::bug;
+use crate::schedule::loops::MOST_TAILS;
 use crate::target::Isa;
 
 /// Position-independent code in the making.
@@ -30,8 +33,8 @@ pub(super) struct At {
     pub offset: i64,
 }
 
-/// Registers for masks of tails; another one is for comparisons.
-const MASKS: [AsmRegisterK; 2] = [k1, k3];
+/// Registers for masks of tails; one is for comparisons, one for gathering and scattering.
+const MASKS: [AsmRegisterK; MOST_TAILS] = [k1, k3, k5, k6, k7];
 
 /// Register holding the address of the constants, once [`WideAsm::point_at_pool`] ran.
 const POOL: Register = Register::RAX;
@@ -104,8 +107,8 @@ impl WideAsm {
         }
     }
 
-    /// The mask of the first `count` lanes, for instructions without mask registers.
-    fn tail_mask(&mut self, count: usize) -> At {
+    /// All ones in the first `count` lanes.
+    pub fn first_lanes(&mut self, count: usize) -> At {
         let lanes = self.lanes();
         let words: Vec<u32> = (0..lanes)
             .map(|lane| if lane < count { u32::MAX } else { 0 })
@@ -127,7 +130,7 @@ impl WideAsm {
             load.set_zeroing_masking(true);
             self.add(load);
         } else {
-            let mask = self.tail_mask(count);
+            let mask = self.first_lanes(count);
             self.load(d, mask);
             let register = self.register(d);
             self.add(must(Instruction::with3(
@@ -152,7 +155,7 @@ impl WideAsm {
             store.set_op_mask(self.tail_register(count));
             self.add(store);
         } else {
-            let mask = self.tail_mask(count);
+            let mask = self.first_lanes(count);
             self.load(scratch, mask);
             let (scratch, s) = (self.register(scratch), self.register(s));
             self.add(must(Instruction::with3(
@@ -233,6 +236,15 @@ impl WideAsm {
         let code = self.pick(
             Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256,
             Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+        );
+        self.add3(code, d, a, b);
+    }
+
+    /// `d = d * a + b`, rounded once.
+    pub fn multiply_into(&mut self, d: Vector, a: Vector, b: Vector) {
+        let code = self.pick(
+            Code::VEX_Vfmadd213ps_ymm_ymm_ymmm256,
+            Code::EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er,
         );
         self.add3(code, d, a, b);
     }
@@ -336,6 +348,124 @@ impl WideAsm {
             let code = Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm;
             self.add(must(Instruction::with4(code, rd, rn, ry, rm)));
         }
+    }
+
+    /// Each lane of `d` becomes that of `s` at a power of two up or down: halves of the vector,
+    /// quarters and so on change places.
+    pub fn swap(&mut self, d: Vector, s: Vector, distance: usize) {
+        /// The upper two of four come first, or in each pair the other.
+        const HALVES: u32 = 0x4E;
+        const PAIRS: u32 = 0xB1;
+        let (code, order) = match (self.isa, distance) {
+            (Isa::Avx512, 8) => (Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, HALVES),
+            (Isa::Avx512, 4) => (Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, PAIRS),
+            (Isa::Avx512, 2) => (Code::EVEX_Vshufps_zmm_k1z_zmm_zmmm512b32_imm8, HALVES),
+            (Isa::Avx512, _) => (Code::EVEX_Vshufps_zmm_k1z_zmm_zmmm512b32_imm8, PAIRS),
+            (_, 4) => (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, 1),
+            (_, 2) => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, HALVES),
+            (_, _) => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, PAIRS),
+        };
+        let (d, s) = (self.register(d), self.register(s));
+        self.add(must(Instruction::with4(code, d, s, s, order)));
+    }
+
+    /// Reads `lanes` elements, each `step` elements behind the last; the rest become zero.
+    /// Needs `set_tail(lanes)`.
+    pub fn gather(&mut self, d: Vector, from: At, step: i64, lanes: usize, scratch: [Vector; 2]) {
+        let [places, mask] = scratch;
+        self.apart(places, step);
+        self.zero(d);
+        let code = if self.isa == Isa::Avx512 {
+            self.mask_for_apart(lanes);
+            Code::EVEX_Vgatherdps_zmm_k1_vm32z
+        } else {
+            let all = self.first_lanes(lanes);
+            self.load(mask, all);
+            Code::VEX_Vgatherdps_ymm_vm32y_ymm
+        };
+        let (d, from) = (self.register(d), self.indexed(from, places));
+        if self.isa == Isa::Avx512 {
+            let mut gather = must(Instruction::with2(code, d, from));
+            gather.set_op_mask(Register::K4);
+            self.add(gather);
+        } else {
+            let mask = self.register(mask);
+            self.add(must(Instruction::with3(code, d, from, mask)));
+        }
+    }
+
+    /// Writes `lanes` elements, each `step` elements behind the last. Needs `set_tail(lanes)`;
+    /// takes RDX and memory for a vector, `spare`.
+    pub fn scatter(
+        &mut self,
+        to: At,
+        s: Vector,
+        step: i64,
+        lanes: usize,
+        scratch: [Vector; 2],
+        spare: At,
+    ) {
+        if self.isa == Isa::Avx512 {
+            self.apart(scratch[0], step);
+            self.mask_for_apart(lanes);
+            let (to, s) = (self.indexed(to, scratch[0]), self.register(s));
+            let mut scatter = must(Instruction::with2(
+                Code::EVEX_Vscatterdps_vm32z_k1_zmm,
+                to,
+                s,
+            ));
+            scatter.set_op_mask(Register::K4);
+            return self.add(scatter);
+        }
+        self.store(spare, s);
+        let spare_base = must(registers::get_gpr64(spare.base).ok_or("no register"));
+        let base = must(registers::get_gpr64(to.base).ok_or("no register"));
+        for lane in 0..lanes as i64 {
+            let kept = spare_base + (spare.offset + lane * 4) as i32;
+            let element = base + (to.offset + lane * step * 4) as i32;
+            must(self.code.mov(registers::gpr32::edx, dword_ptr(kept)));
+            must(self.code.mov(dword_ptr(element), registers::gpr32::edx));
+        }
+    }
+
+    /// How many elements each lane lies behind the first.
+    fn apart(&mut self, d: Vector, step: i64) {
+        let lanes = 0..self.lanes() as i64;
+        let places: Vec<u32> = lanes.map(|lane| (lane * step) as u32).collect();
+        let at = self.constant(&places);
+        self.load(d, at);
+    }
+
+    /// Gathering and scattering use their masks up.
+    fn mask_for_apart(&mut self, lanes: usize) {
+        if lanes == self.lanes() {
+            must(self.code.kxnorw(k4, k4, k4));
+        } else {
+            let position = self.masks.iter().position(|&known| known == lanes);
+            let Some(position) = position else {
+                bug!("emit", "no mask of {lanes} lanes is set");
+            };
+            must(self.code.kmovw(k4, MASKS[position]));
+        }
+    }
+
+    fn indexed(&self, at: At, places: Vector) -> MemoryOperand {
+        MemoryOperand::new(
+            at.base,
+            self.register(places),
+            4,
+            at.offset,
+            u32::from(at.offset != 0),
+            false,
+            Register::None,
+        )
+    }
+
+    /// Writes the first lane.
+    pub fn store_single(&mut self, to: At, s: Vector) {
+        let code = self.pick(Code::VEX_Vmovss_m32_xmm, Code::EVEX_Vmovss_m32_k1_xmm);
+        let register = Register::XMM0 + u32::from(s.0);
+        self.add(must(Instruction::with2(code, to.operand(), register)));
     }
 
     fn add3(&mut self, code: Code, d: Vector, a: Vector, b: Vector) {

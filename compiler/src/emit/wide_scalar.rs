@@ -6,8 +6,9 @@ use iced_x86::code_asm::registers::{gpr32, gpr64};
 use iced_x86::code_asm::{dword_ptr, qword_ptr};
 
 use super::tile::{FRAME_ENTRY, Tile, near};
+use super::wide_arithmetic::compares;
 use super::wide_asm::{At, Vector, WideAsm, must};
-use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
+use super::wide_ops::Op3;
 use super::wide_registers::{Action, Program, Registers, stack_at};
 use super::wide_transpose::{is_turned, stack_bytes, store_turned};
 use crate::bug::bug;
@@ -132,19 +133,7 @@ impl Emitter<'_> {
             Value::Fma(x, y, z) => {
                 let (x, y, z) = (self.fetch(x), self.fetch(y), self.fetch(z));
                 let d = self.define(id);
-                if d == x || d == y {
-                    // The addend must be the destination of the one form we use.
-                    let sum = self.take();
-                    self.asm.op2(Op2::Move, sum, z);
-                    self.asm.multiply_add(sum, x, y);
-                    self.asm.op2(Op2::Move, d, sum);
-                    self.registers.give(sum);
-                } else {
-                    if d != z {
-                        self.asm.op2(Op2::Move, d, z);
-                    }
-                    self.asm.multiply_add(d, x, y);
-                }
+                self.asm.fused(d, x, y, z);
             }
             Value::Select(mask, yes, no) => {
                 let (mask, yes, no) = (self.fetch(mask), self.fetch(yes), self.fetch(no));
@@ -228,108 +217,34 @@ impl Emitter<'_> {
     fn unary(&mut self, op: UnaryOp, id: ValueId, x: ValueId) {
         let kind = self.kinds[x];
         let s = self.fetch(x);
-        match (op, kind) {
-            (UnaryOp::Neg, Kind::F32) => self.with_bits(Op3::Xor, id, s, 1 << 31),
-            (UnaryOp::Neg, _) => {
-                let zero = self.take();
-                self.asm.zero(zero);
-                let d = self.define(id);
-                self.asm.op3(Op3::SubI, d, zero, s);
-                self.registers.give(zero);
-            }
-            (UnaryOp::Abs, Kind::F32) => self.with_bits(Op3::And, id, s, !(1 << 31)),
-            (UnaryOp::Abs, _) => self.op2(Op2::AbsI, id, s),
-            (UnaryOp::Sqrt, _) => self.op2(Op2::Sqrt, id, s),
-            (UnaryOp::Floor, _) => self.round(id, s, 1),
-            (UnaryOp::Nearest, _) => self.round(id, s, 0),
-            (UnaryOp::Not, _) => self.with_bits(Op3::Xor, id, s, u32::MAX),
-            (UnaryOp::ToF32, _) => self.op2(Op2::IntToFloat, id, s),
-            (UnaryOp::ToI32, _) => self.float_to_i32(id, s),
-            (UnaryOp::MaskToF32, _) => self.with_bits(Op3::And, id, s, 1.0f32.to_bits()),
-            (UnaryOp::BitsToI32 | UnaryOp::BitsToF32, _) => self.op2(Op2::Move, id, s),
-        }
+        let scratch: Vec<Vector> = (0..WideAsm::unary_scratch(op))
+            .map(|_| self.take())
+            .collect();
+        let d = self.define(id);
+        self.asm.unary(op, kind, d, s, &scratch);
+        scratch
+            .into_iter()
+            .for_each(|register| self.registers.give(register));
     }
 
     fn binary(&mut self, op: BinaryOp, id: ValueId, x: ValueId, y: ValueId) {
-        let float = self.kinds[x] == Kind::F32;
         if let BinaryOp::ShiftLeft | BinaryOp::ShiftRight = op {
             let Value::Constant(_, amount) = self.tile.plan.linear.values[y] else {
                 bug!("emit", "a shift by no constant");
             };
             let s = self.fetch(x);
             let d = self.define(id);
-            let op = if op == BinaryOp::ShiftLeft {
-                OpImmediate::ShiftLeft
-            } else {
-                OpImmediate::ShiftRight
-            };
-            return self.asm.op_immediate(op, d, s, amount);
+            return self.asm.shift(op, d, s, amount);
         }
-        let either = |floats, integers| if float { floats } else { integers };
         let (a, b) = (self.fetch(x), self.fetch(y));
-        let op3 = match op {
-            BinaryOp::Add => either(Op3::AddF, Op3::AddI),
-            BinaryOp::Sub => either(Op3::SubF, Op3::SubI),
-            BinaryOp::Mul => either(Op3::MulF, Op3::MulI),
-            BinaryOp::Div => Op3::DivF,
-            BinaryOp::Max => either(Op3::MaxF, Op3::MaxI),
-            BinaryOp::Min => either(Op3::MinF, Op3::MinI),
-            BinaryOp::And => Op3::And,
-            BinaryOp::Or => Op3::Or,
-            BinaryOp::Xor => Op3::Xor,
-            BinaryOp::Less | BinaryOp::LessEq | BinaryOp::Equal => {
-                let compare = match op {
-                    BinaryOp::Less if float => Compare::LessF,
-                    BinaryOp::LessEq if float => Compare::LessEqF,
-                    BinaryOp::Equal if float => Compare::EqualF,
-                    BinaryOp::Less => Compare::LessI,
-                    BinaryOp::LessEq => Compare::LessEqI,
-                    _ => Compare::EqualI,
-                };
-                let d = self.take();
-                self.asm.compare(compare, d, a, b);
-                self.registers.assign(id, d);
-                return;
-            }
-            BinaryOp::ShiftLeft | BinaryOp::ShiftRight => bug!("emit", "shifts are done above"),
+        let d = if compares(op) {
+            let d = self.take();
+            self.registers.assign(id, d);
+            d
+        } else {
+            self.define(id)
         };
-        let d = self.define(id);
-        self.asm.op3(op3, d, a, b);
-    }
-
-    fn op2(&mut self, op: Op2, id: ValueId, s: Vector) {
-        let d = self.define(id);
-        self.asm.op2(op, d, s);
-    }
-
-    fn round(&mut self, id: ValueId, s: Vector, mode: u32) {
-        let d = self.define(id);
-        self.asm.op_immediate(OpImmediate::Round, d, s, mode);
-    }
-
-    /// `s op bits`.
-    fn with_bits(&mut self, op: Op3, id: ValueId, s: Vector, bits: u32) {
-        let other = self.take();
-        let at = self.asm.constant(&[bits]);
-        self.asm.broadcast(other, at);
-        self.asm.op3(op, other, other, s);
-        self.registers.assign(id, other);
-    }
-
-    /// The machine's conversion gives `i32::MIN` for what is too large (all ones
-    /// exclusive-or make it `i32::MAX`) and for NaN (which becomes 0).
-    fn float_to_i32(&mut self, id: ValueId, s: Vector) {
-        const TOO_LARGE: f32 = 2_147_483_648.0;
-        let (d, mask) = (self.take(), self.take());
-        let at = self.asm.constant(&[TOO_LARGE.to_bits()]);
-        self.asm.broadcast(d, at);
-        self.asm.compare(Compare::LessEqF, mask, d, s);
-        self.asm.op2(Op2::FloatToInt, d, s);
-        self.asm.op3(Op3::Xor, d, d, mask);
-        self.asm.compare(Compare::OrderedF, mask, s, s);
-        self.asm.op3(Op3::And, d, d, mask);
-        self.registers.give(mask);
-        self.registers.assign(id, d);
+        self.asm.binary(op, self.kinds[x], d, a, b);
     }
 
     /// Where this row and vector of a place begin. Takes [`POINTER`].

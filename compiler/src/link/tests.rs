@@ -5,7 +5,7 @@ use crate::graph::{self, DType, InputId, Origin, Type};
 use crate::index::IndexExpr;
 use crate::nest::{BinaryOp, Buffer, BufferId, Kernel, Role, Scalar, ScalarPool, Stage};
 use crate::schedule::{Layout, PlacedBuffer, Plan, PlannedKernel, Schedule, loops};
-use crate::target::Target;
+use crate::target::{Isa, Target};
 use nnc_runtime::program::{InputKind, Place, Region};
 
 const N: usize = 50;
@@ -28,7 +28,7 @@ fn schedule() -> Schedule {
     ];
     let kernels = [("square", 0, 1), ("again", 1, 2)].map(|(name, from, to)| {
         let kernel = square(name, BufferId(from), BufferId(to));
-        let plan = Plan::Loops(loops::plan(&kernel, &buffers));
+        let plan = Plan::Loops(loops::plan(&kernel, &buffers, Isa::Portable));
         PlannedKernel { kernel, plan }
     });
     Schedule {

@@ -138,7 +138,7 @@ fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'
             plan: match (tiles, &kernel.repeat) {
                 (_, Some(_)) => Plan::Repeat(repeats.remove(0)),
                 (Some(plan), None) => Plan::Tiles(plan),
-                (None, None) => Plan::Loops(loops::plan(&kernel, &buffers)),
+                (None, None) => Plan::Loops(loops::plan(&kernel, &buffers, target.isa)),
             },
             kernel,
         });

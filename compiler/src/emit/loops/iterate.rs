@@ -3,9 +3,12 @@
 use super::scope::{Index, Induction};
 use super::{Emitter, Vector};
 use crate::index::IndexExpr;
-use crate::schedule::loops::{LANES, Value};
+use crate::schedule::loops::Value;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Block, BlockArg, InstBuilder, types};
+
+/// Elements of a vector here.
+const LANES: usize = 4;
 
 /// The rounds of a loop, at least one.
 #[derive(Clone, Copy)]

@@ -1,4 +1,5 @@
-//! Loop nests in CLIF. Every value, pointer and guard is computed in the outermost
+//! Loop nests in CLIF, with vectors of 128 bits: on machines that have no wider ones, and for
+//! what wide vectors cannot do. Every value, pointer and guard is computed in the outermost
 //! loop in which all that it needs is known, and once; so the code is good as it
 //! stands, and little.
 
@@ -17,6 +18,8 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use iterate::Range;
 use scope::{Frame, Index, Induction};
 use std::collections::BTreeMap;
+
+pub(super) use values::awaited_stages;
 
 /// The code of a kernel that runs as loops.
 pub fn emit(plan: &LoopPlan, name: &str, config: TargetFrontendConfig) -> CodeUnit {

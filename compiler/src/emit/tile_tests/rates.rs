@@ -107,8 +107,8 @@ fn measure(name: &str, case: &Case, isa: Isa) {
                 (kernel, plan.tasks() as u64, unit, plan.to_string())
             }
             TiledStep::Loops(kernel) => {
-                let plan = loops::plan(kernel, &placed);
-                let unit = emit::loops::emit(&plan, "loops", config);
+                let plan = loops::plan(kernel, &placed, target.isa);
+                let unit = emit::loop_nest(&plan, "loops", config);
                 (kernel, plan.tasks.count, unit, kernel.name.clone())
             }
         };

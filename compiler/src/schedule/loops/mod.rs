@@ -11,18 +11,22 @@ mod order;
 mod cost;
 mod gates;
 
-pub use cost::LANES;
+pub use cost::MOST_TAILS;
 pub use dims::Dims;
 pub use flat::{Access, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
 
 use crate::nest::Kernel;
 use crate::schedule::PlacedBuffer;
+use crate::target::Isa;
 use cost::{Along, MOST_BLOCKS, can_be_vector, inner_pays, inner_vector, kernel_cycles};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A kernel as loops. It says all that its code depends on: equal plans are equal code.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct LoopPlan {
+    /// How wide vectors are, and with that whose code it becomes.
+    pub isa: Isa,
     /// The loops in their order, and what they compute.
     pub flat: Flat,
     /// Vectors along the last outer loop.
@@ -70,28 +74,49 @@ const MOST_UNROLLED: usize = 9;
 /// Values of an unrolled stage at most.
 const MOST_UNROLLED_VALUES: usize = 48;
 
-/// Plans a kernel.
-pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer]) -> LoopPlan {
+/// Plans a kernel, in vectors as wide as `isa` has them where that is possible.
+pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer], isa: Isa) -> LoopPlan {
     let mut flat = flatten(
         &unify::unify(solve::solve(kernel.clone(), buffers)),
         buffers,
     );
     merge::merge(&mut flat);
+    if isa != Isa::Portable && can_be_wide(&flat) {
+        let wide = plan_flat(flat.clone(), isa);
+        if wide.gains_by_width() {
+            return wide;
+        }
+    }
+    plan_flat(flat, Isa::Portable)
+}
+
+/// Wide vectors know nothing of guards and divided indices, which few kernels have: what
+/// could be read outside has borders, and the windows of a pooling are split axes.
+fn can_be_wide(flat: &Flat) -> bool {
+    let guarded = flat
+        .values
+        .iter()
+        .any(|value| matches!(value, Value::Within(..)));
+    flat.quotients.is_empty() && !guarded
+}
+
+fn plan_flat(mut flat: Flat, isa: Isa) -> LoopPlan {
     let mut outer = order::outer_order(&flat);
-    let along = choose(&flat, &outer);
+    let along = choose(&flat, &outer, isa);
     if let Along::Outer(dim) = along {
         outer.retain(|&other| other != dim);
         outer.push(dim);
     }
-    let cycles = kernel_cycles(&flat, along);
+    let cycles = kernel_cycles(&flat, along, isa);
     order::renumber(&mut flat, &outer);
     let in_points = matches!(along, Along::Outer(_));
     let stages: Vec<StagePlan> = (0..flat.stages.len())
-        .map(|stage| stage_plan(&flat, stage, in_points))
+        .map(|stage| stage_plan(&flat, stage, in_points, isa))
         .collect();
-    let outer_vector = in_points.then(|| outer_blocks(&flat, &stages));
-    let tasks = tasks(&flat, outer_vector, cycles);
+    let outer_vector = in_points.then(|| outer_blocks(&flat, &stages, isa));
+    let tasks = tasks(&flat, outer_vector, cycles, isa);
     LoopPlan {
+        isa,
         flat,
         outer_vector,
         stages,
@@ -99,29 +124,46 @@ pub fn plan(kernel: &Kernel, buffers: &[PlacedBuffer]) -> LoopPlan {
     }
 }
 
+impl LoopPlan {
+    /// Whether vectors run at all, with no more different ends than there are masks for.
+    fn gains_by_width(&self) -> bool {
+        let flat = &self.flat;
+        let outer = self.outer_vector.map(|_| flat.outer - 1);
+        let inner = flat.stages.iter().zip(&self.stages);
+        let inner = inner.filter_map(|(stage, plan)| match plan {
+            StagePlan::Vector(_) => stage.over.last().copied(),
+            StagePlan::Points | StagePlan::Unrolled => None,
+        });
+        let dims: Vec<usize> = outer.into_iter().chain(inner).collect();
+        let tails = dims.iter().map(|&dim| flat.extents[dim] % self.isa.lanes());
+        let tails: BTreeSet<usize> = tails.filter(|&lanes| lanes > 0).collect();
+        !dims.is_empty() && tails.len() <= MOST_TAILS
+    }
+}
+
 /// The cheapest loop for vectors; among equals the one nearest to the memory's order.
-fn choose(flat: &Flat, outer: &[usize]) -> Along {
+fn choose(flat: &Flat, outer: &[usize], isa: Isa) -> Along {
     let candidates = outer
         .iter()
         .rev()
-        .filter(|&&dim| can_be_vector(flat, dim))
+        .filter(|&&dim| can_be_vector(flat, dim, isa))
         .map(|&dim| Along::Outer(dim))
         .chain([Along::Inner]);
     candidates
-        .map(|along| (along, kernel_cycles(flat, along)))
+        .map(|along| (along, kernel_cycles(flat, along, isa)))
         .reduce(|best, next| if next.1 < best.1 { next } else { best })
         .map_or(Along::Inner, |(along, _)| along)
 }
 
-fn stage_plan(flat: &Flat, stage: usize, in_points: bool) -> StagePlan {
+fn stage_plan(flat: &Flat, stage: usize, in_points: bool, isa: Isa) -> StagePlan {
     let points = flat.points(flat.stages[stage].over.iter().copied());
     let values = inner_values(flat, stage);
-    if let Some(dim) = inner_vector(flat, stage)
+    if let Some(dim) = inner_vector(flat, stage, isa)
         && !in_points
-        && inner_pays(flat, stage, dim)
+        && inner_pays(flat, stage, dim, isa)
     {
         return StagePlan::Vector(match flat.stages[stage].sink {
-            Sink::Reduce(_) => blocks(flat.extents[dim], values),
+            Sink::Reduce(_) => blocks(flat.extents[dim], values, isa),
             Sink::Store(_) => 1,
         });
     }
@@ -132,7 +174,7 @@ fn stage_plan(flat: &Flat, stage: usize, in_points: bool) -> StagePlan {
 }
 
 /// Several vectors of points at once where a long reduction would wait for each addition.
-fn outer_blocks(flat: &Flat, stages: &[StagePlan]) -> Blocks {
+fn outer_blocks(flat: &Flat, stages: &[StagePlan], isa: Isa) -> Blocks {
     let extent = flat.extents[flat.outer - 1];
     let waiting = (0..stages.len()).filter(|&stage| {
         matches!(flat.stages[stage].sink, Sink::Reduce(_))
@@ -140,7 +182,7 @@ fn outer_blocks(flat: &Flat, stages: &[StagePlan]) -> Blocks {
             && stages[stage] == StagePlan::Points
     });
     waiting
-        .map(|stage| blocks(extent, inner_values(flat, stage)))
+        .map(|stage| blocks(extent, inner_values(flat, stage), isa))
         .min()
         .unwrap_or(1)
 }
@@ -156,15 +198,18 @@ fn inner_values(flat: &Flat, stage: usize) -> usize {
 }
 
 /// As many vectors at once as registers allow, and as the extent divides well into.
-fn blocks(extent: usize, values: usize) -> Blocks {
+fn blocks(extent: usize, values: usize, isa: Isa) -> Blocks {
     let most = match values {
         0..=5 => MOST_BLOCKS,
         6..=12 => 2,
         _ => 1,
     };
     let rounds = |blocks: Blocks| {
-        let step = blocks * LANES;
-        extent / step * blocks + extent % step
+        let step = blocks * isa.lanes();
+        match isa {
+            Isa::Portable => extent / step * blocks + extent % step,
+            Isa::Avx2 | Isa::Avx512 => extent / step + (extent % step).div_ceil(isa.lanes()),
+        }
     };
     (0..=2)
         .map(|power| 1 << power)
@@ -179,7 +224,7 @@ fn blocks(extent: usize, values: usize) -> Blocks {
         .unwrap_or(1)
 }
 
-fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64) -> Tasks {
+fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64, isa: Isa) -> Tasks {
     let wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
     let mut loops = 0;
     let mut count = 1;
@@ -193,7 +238,7 @@ fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64) -> Tasks {
             continue;
         }
         let step = match outer_vector {
-            Some(blocks) if is_vector => blocks * LANES,
+            Some(blocks) if is_vector => blocks * isa.lanes(),
             _ => 1,
         };
         let rounds = (extent * count).div_ceil(wanted).next_multiple_of(step);
@@ -215,6 +260,9 @@ impl fmt::Display for LoopPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flat = &self.flat;
         let Tasks { loops, chunk, .. } = self.tasks;
+        if self.isa != Isa::Portable {
+            write!(f, "{} ", self.isa)?;
+        }
         write!(f, "{} tasks:", self.tasks.count)?;
         for dim in 0..flat.outer {
             write!(f, " i{dim}<{}", flat.extents[dim])?;

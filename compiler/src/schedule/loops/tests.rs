@@ -7,6 +7,7 @@ use crate::nest::{
     BinaryOp, Buffer, BufferId, Combine, Kernel, Role, Scalar, ScalarId, ScalarPool, Stage,
 };
 use crate::schedule::{Layout, PlacedBuffer};
+use crate::target::Isa;
 use nnc_runtime::program::{Place, Region};
 
 const X: BufferId = BufferId(0);
@@ -101,7 +102,7 @@ fn sums(extents: [usize; 2], at: Vec<IndexExpr>) -> Kernel {
 fn equal_layouts_make_one_loop() {
     let extents = [2, 8, 5, 7];
     let buffers = [channels_last(extents, 0), channels_last(extents, 0)];
-    let plan = plan(&relu(&extents), &buffers);
+    let plan = plan(&relu(&extents), &buffers, Isa::Portable);
     assert_eq!(plan.flat.extents, [2 * 8 * 5 * 7]);
     assert_eq!(plan.outer_vector, Some(1));
 }
@@ -110,35 +111,51 @@ fn equal_layouts_make_one_loop() {
 fn borders_leave_rows() {
     let extents = [2, 8, 5, 7];
     let buffers = [channels_last(extents, 0), channels_last(extents, 1)];
-    let plan = plan(&relu(&extents), &buffers);
+    let plan = plan(&relu(&extents), &buffers, Isa::Portable);
     assert_eq!(plan.flat.extents, [2, 5, 7 * 8]);
 }
 
 #[test]
 fn a_long_loop_divides_into_whole_vectors() {
     let n = 1_000_000;
-    let plan = plan(&relu(&[n]), &[row_major(&[n]), row_major(&[n])]);
+    let plan = plan(
+        &relu(&[n]),
+        &[row_major(&[n]), row_major(&[n])],
+        Isa::Portable,
+    );
     let chunk = plan.tasks.chunk.unwrap();
-    assert!(chunk.is_multiple_of(super::LANES), "{plan}");
+    assert!(chunk.is_multiple_of(Isa::Portable.lanes()), "{plan}");
     assert_eq!(plan.tasks.count, n.div_ceil(chunk) as u64);
     assert!(plan.tasks.parallel);
 }
 
 #[test]
 fn little_work_is_one_task() {
-    let plan = plan(&relu(&[100]), &[row_major(&[100]), row_major(&[100])]);
+    let plan = plan(
+        &relu(&[100]),
+        &[row_major(&[100]), row_major(&[100])],
+        Isa::Portable,
+    );
     assert_eq!((plan.tasks.count, plan.tasks.parallel), (1, false));
 }
 
 #[test]
 fn rows_are_summed_along_and_columns_across() {
     let rows = sums([64, 128], indices(&[0, 1]));
-    let plan_of_rows = plan(&rows, &[row_major(&[64, 128]), row_major(&[64])]);
+    let plan_of_rows = plan(
+        &rows,
+        &[row_major(&[64, 128]), row_major(&[64])],
+        Isa::Portable,
+    );
     assert_eq!(plan_of_rows.outer_vector, None);
     assert!(matches!(plan_of_rows.stages[0], StagePlan::Vector(_)));
 
     let columns = sums([64, 128], indices(&[1, 0]));
-    let plan_of_columns = plan(&columns, &[row_major(&[128, 64]), row_major(&[64])]);
+    let plan_of_columns = plan(
+        &columns,
+        &[row_major(&[128, 64]), row_major(&[64])],
+        Isa::Portable,
+    );
     assert_eq!(plan_of_columns.outer_vector, Some(4));
     assert_eq!(plan_of_columns.stages[0], StagePlan::Points);
 }
@@ -166,7 +183,7 @@ fn a_determined_index_leaves_no_division() {
         value: sum,
     };
     let kernel = kernel(&[16, 2], 1, pool, vec![reduce, store]);
-    let plan = plan(&kernel, &[row_major(&[8]), row_major(&[16])]);
+    let plan = plan(&kernel, &[row_major(&[8]), row_major(&[16])], Isa::Portable);
     assert!(plan.flat.stages[0].over.is_empty(), "{plan}");
     assert!(plan.flat.quotients.is_empty());
     let guarded = |value: &Value| matches!(value, Value::Within(..));
@@ -200,7 +217,7 @@ fn a_border_of_zeros_needs_no_guard() {
             channels_last([2, 8, 5, 5], border),
             channels_last([2, 8, 5, 5], 0),
         ];
-        let values = plan(&kernel, &buffers).flat.values;
+        let values = plan(&kernel, &buffers, Isa::Portable).flat.values;
         let found = values.iter().filter(|v| matches!(v, Value::Within(..)));
         assert_eq!(found.count(), guards);
     }
@@ -223,7 +240,7 @@ fn no_vector_runs_along_a_loop_of_very_long_steps() {
             value,
         };
         let buffers = [row_major(&[8, columns]), row_major(&[8])];
-        let flat = plan(&kernel(&[8], 1, pool, vec![store]), &buffers).flat;
-        assert_eq!(can_be_vector(&flat, 0), near, "{columns}");
+        let flat = plan(&kernel(&[8], 1, pool, vec![store]), &buffers, Isa::Portable).flat;
+        assert_eq!(can_be_vector(&flat, 0, Isa::Portable), near, "{columns}");
     }
 }

@@ -4,8 +4,9 @@
 
 mod by_hand;
 mod random;
+mod wide;
 
-use crate::emit::{Body, CodeUnit, Machine, loops};
+use crate::emit::{Body, CodeUnit, Machine, loop_nest};
 use crate::graph::{DType, Origin};
 use crate::link::load;
 use crate::nest::{
@@ -14,7 +15,7 @@ use crate::nest::{
 };
 use crate::schedule::loops::plan;
 use crate::schedule::{Layout, PlacedBuffer};
-use crate::target::Target;
+use crate::target::{Isa, Target};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::lookup_by_name;
@@ -65,10 +66,10 @@ impl Case {
         let mut expected = before.clone();
         interpret_kernel(&self.kernel, &logical, &mut expected);
 
-        let plan = plan(&self.kernel, &self.buffers);
         for target in targets() {
+            let plan = plan(&self.kernel, &self.buffers, target.isa);
             let machine = Machine::new(&target);
-            let unit = loops::emit(&plan, &self.kernel.name, machine.config());
+            let unit = loop_nest(&plan, &self.kernel.name, machine.config());
             compile_for_aarch64(&unit);
             let units = machine.compile(vec![unit]);
             let (_code, entries) = load(&machine, &units);
@@ -88,17 +89,19 @@ impl Case {
     /// Runs it with each tensor at the start of a page behind one that nobody may touch.
     #[cfg(unix)]
     fn run_behind_closed_pages(&self) {
-        let plan = plan(&self.kernel, &self.buffers);
-        let machine = Machine::new(&Target::host());
-        let unit = loops::emit(&plan, &self.kernel.name, machine.config());
-        let (_code, entries) = load(&machine, &machine.compile(vec![unit]));
-        let args = self.kernel.arguments();
-        let args: Vec<*mut u8> = args
-            .iter()
-            .map(|arg| behind_a_closed_page(self.buffers[arg.index()].layout.elements * 4))
-            .collect();
-        // SAFETY: the arguments are the kernel's tensors, each as large as its layout.
-        unsafe { entries[0](args.as_ptr(), 0, plan.tasks.count) };
+        for target in targets() {
+            let plan = plan(&self.kernel, &self.buffers, target.isa);
+            let machine = Machine::new(&target);
+            let unit = loop_nest(&plan, &self.kernel.name, machine.config());
+            let (_code, entries) = load(&machine, &machine.compile(vec![unit]));
+            let args = self.kernel.arguments();
+            let args: Vec<*mut u8> = args
+                .iter()
+                .map(|arg| behind_a_closed_page(self.buffers[arg.index()].layout.elements * 4))
+                .collect();
+            // SAFETY: the arguments are the kernel's tensors, each as large as its layout.
+            unsafe { entries[0](args.as_ptr(), 0, plan.tasks.count) };
+        }
     }
 
     /// What is read is small integers, some negative; the rest nobody has written.
@@ -124,16 +127,17 @@ impl Case {
     }
 }
 
-/// This machine, and one of its kind without AVX and fused multiply-add.
+/// This machine with vectors of each width, and one of its kind without AVX and fused
+/// multiply-add.
 fn targets() -> Vec<Target> {
-    let host = Target::host();
-    let mut old = host.clone();
+    let mut targets: Vec<Target> = Isa::ALL.map(Target::host_with).to_vec();
+    targets.dedup();
+    let mut old = Target::host_with(Isa::Portable);
     old.features.retain(|feature| feature.contains("sse"));
-    if old == host {
-        vec![host]
-    } else {
-        vec![host, old]
+    if !targets.contains(&old) {
+        targets.push(old);
     }
+    targets
 }
 
 /// All tasks at once, one by one from the last, and two halves, the second first.
@@ -154,7 +158,7 @@ fn compile_for_aarch64(unit: &CodeUnit) {
         .unwrap();
     for function in &unit.functions {
         let Body::Clif(clif, _) = &function.body else {
-            panic!("machine code in a loop nest");
+            continue;
         };
         let mut context = Context::for_function((**clif).clone());
         context

@@ -1,0 +1,146 @@
+//! What is special to wide vectors: tails behind masks, shares that end with the loop, more
+//! values than registers, lanes that lie apart.
+
+use super::{Case, f32s};
+use crate::index::IndexExpr;
+use crate::nest::{BinaryOp, BufferId, Combine, Scalar, ScalarId, ScalarPool, Stage};
+use crate::schedule::loops::plan;
+use crate::target::{Isa, Target};
+
+const X: BufferId = BufferId(0);
+const Y: BufferId = BufferId(1);
+
+fn dims(dims: &[usize]) -> Vec<IndexExpr> {
+    dims.iter().map(|&dim| IndexExpr::dim(dim)).collect()
+}
+
+fn load(pool: &mut ScalarPool, at: &[usize]) -> ScalarId {
+    pool.add(Scalar::Load {
+        buffer: X,
+        at: dims(at),
+        fill: None,
+    })
+}
+
+fn store(at: &[usize], value: ScalarId) -> Stage {
+    Stage::Store {
+        over: Vec::new(),
+        buffer: Y,
+        at: dims(at),
+        value,
+    }
+}
+
+/// Checks a case, and that its vectors are as wide as asked for.
+fn check_wide(case: &Case) {
+    for isa in Isa::ALL {
+        let isa = Target::host_with(isa).isa;
+        assert_eq!(plan(&case.kernel, &case.buffers, isa).isa, isa);
+    }
+    case.check();
+}
+
+/// Shares of whole vectors, the last of which ends somewhere.
+#[test]
+fn a_long_loop_in_shares_with_an_end_of_any_length() {
+    for n in [200_000, 200_001, 199_993, 16 * 12_345 + 15] {
+        let mut pool = ScalarPool::default();
+        let x = load(&mut pool, &[0]);
+        let square = pool.times(x, x);
+        let sum = pool.plus(square, x);
+        let buffers = vec![f32s(&[n]), f32s(&[n])];
+        let case = Case::new(&[n], 1, pool, vec![store(&[0], sum)], buffers);
+        let plan = plan(&case.kernel, &case.buffers, Target::host().isa);
+        assert!(plan.tasks.count > 1, "{plan}");
+        check_wide(&case);
+    }
+}
+
+/// Sixty values that are all needed at the end, in the order of their making and back.
+#[test]
+fn more_values_than_registers() {
+    for n in [5, 16, 100] {
+        let mut pool = ScalarPool::default();
+        let x = load(&mut pool, &[0]);
+        let mut values = vec![x];
+        for number in 0..60 {
+            let number = pool.f32((number % 7) as f32 - 3.0);
+            let last = values[values.len() - 1];
+            let scaled = pool.times(x, number);
+            let kept = pool.max(scaled, number);
+            values.push(pool.min(kept, last));
+        }
+        let sum = values.iter().rev().copied().reduce(|a, b| pool.plus(a, b));
+        let stages = vec![store(&[0], sum.unwrap())];
+        check_wide(&Case::new(
+            &[n],
+            1,
+            pool,
+            stages,
+            vec![f32s(&[n]), f32s(&[n])],
+        ));
+    }
+}
+
+/// Along a row, and of many rows at once; a zero becomes NaN, which wins.
+#[test]
+fn reductions_of_rows_with_nan() {
+    for combine in [Combine::Sum, Combine::Max, Combine::Min] {
+        for (rows, columns) in [(1, 37), (40, 4), (3, 300), (19, 16), (128, 33)] {
+            let mut pool = ScalarPool::default();
+            let x = load(&mut pool, &[0, 1]);
+            let one_or_nan = pool.over(x, x);
+            let value = pool.times(one_or_nan, x);
+            let stages = vec![
+                Stage::Reduce {
+                    over: vec![1],
+                    combine,
+                    value,
+                },
+                store(&[0], pool.add(Scalar::Reduced(0))),
+            ];
+            let buffers = vec![f32s(&[rows, columns]), f32s(&[rows])];
+            check_wide(&Case::new(&[rows, columns], 1, pool, stages, buffers));
+        }
+    }
+}
+
+/// A transposition reads or writes lanes that lie apart; in short loops one by one.
+#[test]
+fn lanes_apart() {
+    for (rows, columns) in [(5, 7), (16, 33), (40, 17), (61, 64)] {
+        let mut pool = ScalarPool::default();
+        let x = load(&mut pool, &[1, 0]);
+        let two = pool.f32(2.0);
+        let twice = pool.binary(BinaryOp::Mul, x, two);
+        let stages = vec![store(&[0, 1], twice)];
+        let buffers = vec![f32s(&[columns, rows]), f32s(&[rows, columns])];
+        Case::new(&[rows, columns], 2, pool, stages, buffers).check();
+    }
+}
+
+/// A comparison that chooses, of the index itself too.
+#[test]
+fn choices_by_lane() {
+    for n in [11, 64, 203] {
+        let mut pool = ScalarPool::default();
+        let x = load(&mut pool, &[0]);
+        let index = pool.add(Scalar::Index(IndexExpr::affine([(0, 3)], -40)));
+        let index = pool.to_f32(index);
+        let less = pool.less(x, index);
+        let equal = pool.equal(x, x);
+        let both = pool.and(less, equal);
+        let truncated = pool.to_i32(x);
+        let back = pool.to_f32(truncated);
+        let chosen = pool.select(both, back, index);
+        let chosen = pool.select(less, chosen, x);
+        let stages = vec![store(&[0], chosen)];
+        check_wide(&Case::new(
+            &[n],
+            1,
+            pool,
+            stages,
+            vec![f32s(&[n]), f32s(&[n])],
+        ));
+    }
+}
