@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use super::tile::{FRAME_ENTRY, Tile, tile_signature};
+use super::tile::{FRAME_ENTRY, Tile, frame_bytes, tile_signature, trips_entry};
 use super::tile_portable::tile_portable;
 use super::tile_wide::tile_wide;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, import, kernel_signature};
@@ -56,6 +56,8 @@ struct Run {
     size: usize,
     /// The index at which step `first` begins.
     start: usize,
+    /// The part of the sum's outermost loop that runs there, if edges are left out.
+    sum: Option<(usize, usize)>,
 }
 
 /// Every size of tile that occurs.
@@ -80,9 +82,24 @@ fn runs(plan: &TilePlan, axis: Axis, steps: usize) -> Vec<Run> {
         end: first + count,
         size,
         start,
+        sum: None,
     };
     let runs = match axis {
-        Axis::Dim(_) => vec![run(0, steps, 1, 0)],
+        Axis::Dim(dim) => match &plan.edges {
+            Some(edges) if edges.outer == dim => {
+                let mut first = 0;
+                let equal = edges.ranges.chunk_by(|one, next| one == next);
+                let runs = equal.map(|ranges| {
+                    first += ranges.len();
+                    Run {
+                        sum: Some(ranges[0]),
+                        ..run(first - ranges.len(), ranges.len(), 1, first - ranges.len())
+                    }
+                });
+                runs.collect()
+            }
+            _ => vec![run(0, steps, 1, 0)],
+        },
         Axis::Rows => {
             let rows = &plan.rows;
             let start = rows.larges * rows.large;
@@ -119,7 +136,7 @@ fn driver(plan: &TilePlan, shapes: &[Shape], config: TargetFrontendConfig) -> ir
         unreachable!("a kernel has three parameters");
     };
     let places = &plan.linear.places;
-    let bytes = (places.len() as i64 * FRAME_ENTRY) as u32;
+    let bytes = frame_bytes(plan) as u32;
     let frame =
         builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
     let origins: Vec<Value> = places
@@ -140,6 +157,7 @@ fn driver(plan: &TilePlan, shapes: &[Shape], config: TargetFrontendConfig) -> ir
         builder,
         frame,
         tiles,
+        trips: 0,
     };
     driver.loop_over(begin, end, &mut |driver, task| {
         let ranges = driver.ranges(task);
@@ -167,6 +185,8 @@ struct Driver<'a> {
     builder: FunctionBuilder<'a>,
     frame: StackSlot,
     tiles: Vec<FuncRef>,
+    /// How often the sum's outermost loop runs in the tiles being called.
+    trips: usize,
 }
 
 impl Driver<'_> {
@@ -224,6 +244,9 @@ impl Driver<'_> {
                     ..shape
                 },
             };
+            if let Some((first, end)) = run.sum {
+                self.trips = end - first;
+            }
             self.loop_over(first, end, &mut |driver, step| {
                 let places = driver.advance(places, level.axis, run, step);
                 driver.walk(levels, &ranges[1..], &places, shape);
@@ -239,14 +262,21 @@ impl Driver<'_> {
         let sizes = self.builder.ins().imul_imm_s(step, run.size as i64);
         let skipped = run.start as i64 - (run.first * run.size) as i64;
         let index = self.builder.ins().iadd_imm_s(sizes, skipped);
+        let edges = self.plan.edges.as_ref().zip(run.sum);
         places
             .iter()
             .zip(&self.plan.linear.places)
-            .map(|(&value, place)| match place.strides[dim] {
-                0 => value,
-                stride => {
-                    let offset = self.builder.ins().imul_imm_s(index, stride);
-                    self.builder.ins().iadd(value, offset)
+            .map(|(&value, place)| {
+                let value = match place.strides[dim] {
+                    0 => value,
+                    stride => {
+                        let offset = self.builder.ins().imul_imm_s(index, stride);
+                        self.builder.ins().iadd(value, offset)
+                    }
+                };
+                match edges.map(|(edges, (first, _))| place.strides[edges.summed] * first as i64) {
+                    None | Some(0) => value,
+                    Some(left_out) => self.builder.ins().iadd_imm_s(value, left_out),
                 }
             })
             .collect()
@@ -266,6 +296,13 @@ impl Driver<'_> {
             self.builder
                 .ins()
                 .stack_store(types::I64, value, self.frame, offset);
+        }
+        if self.plan.edges.is_some() {
+            let trips = self.builder.ins().iconst(types::I64, self.trips as i64);
+            let offset = trips_entry(self.plan) as i32;
+            self.builder
+                .ins()
+                .stack_store(types::I64, trips, self.frame, offset);
         }
         let frame = self.builder.ins().stack_addr(types::I64, self.frame, 0);
         let position = self.shapes.iter().position(|&known| known == shape);

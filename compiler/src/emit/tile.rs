@@ -1,7 +1,8 @@
 //! One size of a contraction's tile: what the wide and the portable form both need.
 //!
 //! A tile is a function of one argument, its frame: for every place of the plan the
-//! address (or the number) at the tile's first row and column, 8 bytes each.
+//! address (or the number) at the tile's first row and column, 8 bytes each; then how often
+//! its outermost loop runs, if edges are left out of the sum.
 
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -29,6 +30,16 @@ pub(super) struct Summed {
 
 /// Bytes of one entry of a frame.
 pub(super) const FRAME_ENTRY: i64 = 8;
+
+/// Where a frame says how often the outermost loop runs.
+pub(super) fn trips_entry(plan: &TilePlan) -> i64 {
+    plan.linear.places.len() as i64 * FRAME_ENTRY
+}
+
+/// Bytes of a frame.
+pub(super) fn frame_bytes(plan: &TilePlan) -> i64 {
+    trips_entry(plan) + if plan.edges.is_some() { FRAME_ENTRY } else { 0 }
+}
 
 /// Of `tile(frame)`. Machine code takes System V everywhere.
 pub(super) fn tile_signature() -> Signature {

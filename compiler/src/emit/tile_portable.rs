@@ -6,7 +6,7 @@ use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::scalar::{self, Lanes, clif_type};
-use super::tile::{FRAME_ENTRY, Summed, Tile, near, tile_signature};
+use super::tile::{FRAME_ENTRY, Summed, Tile, near, tile_signature, trips_entry};
 use crate::nest::BinaryOp;
 use crate::schedule::loops::Kind;
 use crate::schedule::tiles::{A, B, ELEMENT_BYTES, Element, Multiply, PlaceId, Value, ValueId};
@@ -37,6 +37,11 @@ pub(super) fn tile_portable(tile: &Tile<'_>, config: TargetFrontendConfig) -> ir
             .map(|row| tile.row_offset(A, row))
             .collect(),
         kinds: tile.plan.linear.kinds(),
+        trips: tile.plan.edges.is_some().then(|| {
+            let flags = MemFlagsData::trusted().with_readonly();
+            let entry = trips_entry(tile.plan) as i32;
+            b.ins().load(types::I64, flags, frame, entry)
+        }),
         tile,
         b,
     };
@@ -81,6 +86,8 @@ struct Emitter<'a> {
     /// From the first row of A to each, in bytes.
     row_offsets: Vec<i64>,
     kinds: Vec<Kind>,
+    /// How often the outermost loop runs; else it runs as often as it can.
+    trips: Option<ir::Value>,
 }
 
 impl Emitter<'_> {
@@ -110,6 +117,7 @@ impl Emitter<'_> {
         let steps_inside: i64 = inner.iter().map(|summed| summed.extent).product();
         let unrolled = (UNROLLED / steps_inside).clamp(1, summed.extent);
         let trips = summed.extent / unrolled;
+        let counted = self.trips.take();
         let body = |emitter: &mut Self, pointers, steps, mut sums| {
             for step in 0..steps {
                 let (a, b) = (step * summed.a_stride, step * summed.b_stride);
@@ -117,12 +125,12 @@ impl Emitter<'_> {
             }
             sums
         };
-        if trips == 1 {
+        if trips == 1 && counted.is_none() {
             return body(self, pointers, summed.extent, sums);
         }
         let (again, after) = (self.b.create_block(), self.b.create_block());
         let mut arguments: Vec<ir::Value> = vec![
-            self.b.ins().iconst(types::I64, trips),
+            counted.unwrap_or_else(|| self.b.ins().iconst(types::I64, trips)),
             pointers.0,
             pointers.1,
         ];

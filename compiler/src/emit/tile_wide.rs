@@ -4,7 +4,7 @@
 use iced_x86::Register;
 use iced_x86::code_asm::{AsmRegister64, registers::gpr64};
 
-use super::tile::{FRAME_ENTRY, Summed, Tile};
+use super::tile::{FRAME_ENTRY, Summed, Tile, trips_entry};
 use super::wide_asm::{At, Vector, WideAsm, must};
 use super::wide_scalar::{Epilogue, store_tile};
 use crate::bug::bug;
@@ -37,6 +37,7 @@ pub(super) fn tile_wide(tile: &Tile<'_>) -> Vec<u8> {
             .collect(),
         ahead: ahead(&tile.summed(), registers.rows * registers.vectors),
         registers: &registers,
+        trips: tile.plan.edges.is_some().then(|| trips_entry(tile.plan)),
         isa,
     };
     product.sum(&tile.summed(), &COUNTERS, 0, 0);
@@ -135,6 +136,8 @@ struct Product<'a> {
     /// How far ahead of its use B is fetched, in bytes.
     ahead: Option<i64>,
     registers: &'a Registers,
+    /// Where the frame says how often the outermost loop runs; else it runs as often as it can.
+    trips: Option<i64>,
     isa: Isa,
 }
 
@@ -157,13 +160,17 @@ impl Product<'_> {
                 product.sum(inner, counters, a, b);
             }
         };
-        if trips == 1 {
+        let counted = self.trips.take();
+        if trips == 1 && counted.is_none() {
             return body(self, summed.extent, counters);
         }
         let Some((&counter, counters)) = counters.split_first() else {
             bug!("emit", "more than {MOST_SUMMED} loops sum");
         };
-        must(self.asm.code.mov(counter, trips));
+        match counted {
+            Some(entry) => must(self.asm.code.mov(counter, gpr64::rdi + entry as i32)),
+            None => must(self.asm.code.mov(counter, trips)),
+        }
         let mut again = self.asm.code.create_label();
         must(self.asm.code.set_label(&mut again));
         body(self, unrolled, counters);
@@ -171,6 +178,16 @@ impl Product<'_> {
         self.advance(B_POINTER, unrolled * summed.b_stride);
         must(self.asm.code.dec(counter));
         must(self.asm.code.jnz(again));
+        if counted.is_some() {
+            if unrolled != 1 {
+                bug!(
+                    "emit",
+                    "a loop that leaves out edges takes {unrolled} steps at once"
+                );
+            }
+            // Nothing is around this loop that needs the pointers.
+            return;
+        }
         body(self, summed.extent % unrolled, counters);
         self.advance(A_POINTER, -trips * unrolled * summed.a_stride);
         self.advance(B_POINTER, -trips * unrolled * summed.b_stride);

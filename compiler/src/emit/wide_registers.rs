@@ -64,6 +64,8 @@ impl Action {
 /// The registers while a program runs.
 pub(super) struct Registers<'a> {
     program: &'a Program<'a>,
+    /// Which values stay from run to run: they are the same in every row of a tile.
+    kept: Vec<bool>,
     /// Those that hold nothing.
     free: Vec<Vector>,
     /// Where each value is.
@@ -83,9 +85,10 @@ struct Home {
 }
 
 impl<'a> Registers<'a> {
-    pub fn new(program: &'a Program<'a>, free: Range<usize>) -> Registers<'a> {
+    pub fn new(program: &'a Program<'a>, kept: Vec<bool>, free: Range<usize>) -> Registers<'a> {
         Registers {
             program,
+            kept,
             free: free.map(|number| Vector(number as u8)).collect(),
             homes: vec![Home::default(); program.values.len()],
             pinned: Vec::new(),
@@ -93,22 +96,44 @@ impl<'a> Registers<'a> {
         }
     }
 
-    /// Begins the program anew.
+    /// Begins the program anew, in the next row.
     pub fn start(&mut self) {
-        self.homes.fill(Home::default());
+        let homes = self.homes.iter_mut().zip(&self.kept);
+        homes
+            .filter(|(_, kept)| !**kept)
+            .for_each(|(home, _)| *home = Home::default());
         self.position = 0;
+    }
+
+    /// Forgets what was kept.
+    pub fn forget(&mut self) {
+        let held = self.homes.iter_mut();
+        self.free
+            .extend(held.filter_map(|home| std::mem::take(home).register));
+    }
+
+    /// Whether a value was kept from an earlier row.
+    pub fn holds(&self, id: ValueId) -> bool {
+        let Home { register, saved } = self.homes[id];
+        self.kept[id] && (saved || register.is_some())
     }
 
     /// Ends the action in progress: frees the registers of what it was the last to read.
     pub fn step(&mut self) {
         self.pinned.clear();
         for id in self.program.actions[self.position].reads(self.program.values) {
-            let unused = self.program.next_use(id, self.position + 1).is_none();
-            if unused && let Some(register) = self.homes[id].register.take() {
+            if self.dies(id)
+                && let Some(register) = self.homes[id].register.take()
+            {
                 self.free.push(register);
             }
         }
         self.position += 1;
+    }
+
+    /// Whether the action in progress is the last to read a value.
+    fn dies(&self, id: ValueId) -> bool {
+        !self.kept[id] && self.program.next_use(id, self.position + 1).is_none()
     }
 
     /// The register that holds a value, brought back if need be, and kept for this action.
@@ -125,10 +150,9 @@ impl<'a> Registers<'a> {
 
     /// A register for a result: that of an operand which nobody reads later, or another.
     pub fn define(&mut self, asm: &mut WideAsm, id: ValueId) -> Vector {
-        let dying = self.program.values[id].operands().find(|&operand| {
-            self.homes[operand].register.is_some()
-                && self.program.next_use(operand, self.position + 1).is_none()
-        });
+        let dying = self.program.values[id]
+            .operands()
+            .find(|&operand| self.homes[operand].register.is_some() && self.dies(operand));
         let inherited = dying.and_then(|operand| self.homes[operand].register.take());
         let register = inherited.unwrap_or_else(|| self.take(asm));
         self.pinned.push(register);
@@ -155,7 +179,9 @@ impl<'a> Registers<'a> {
             let register = home.register?;
             (!self.pinned.contains(&register)).then_some((id, register))
         });
-        let victim = held.max_by_key(|&(id, _)| self.program.next_use(id, self.position));
+        // What is kept for the next row only is needed last.
+        let needed = |id: ValueId| self.program.next_use(id, self.position);
+        let victim = held.max_by_key(|&(id, _)| needed(id).unwrap_or(usize::MAX));
         let Some((victim, register)) = victim else {
             bug!("emit", "too few registers for the epilogue");
         };

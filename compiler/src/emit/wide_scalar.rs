@@ -52,20 +52,21 @@ pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue
             .enumerate()
             .map(|(number, &place)| (place, slots + number as i64 * turned_bytes))
             .collect(),
-        registers: Registers::new(&program, sums..epilogue.registers),
+        registers: Registers::new(&program, same_in_rows(tile), sums..epilogue.registers),
         row: 0,
         vector: 0,
         lanes: 0,
         asm,
     };
-    for row in 0..epilogue.rows {
-        for vector in 0..epilogue.vectors {
-            let last = vector + 1 == epilogue.vectors;
-            emitter.lanes = if last {
-                epilogue.tail
-            } else {
-                emitter.asm.lanes()
-            };
+    for vector in 0..epilogue.vectors {
+        let last = vector + 1 == epilogue.vectors;
+        emitter.lanes = if last {
+            epilogue.tail
+        } else {
+            emitter.asm.lanes()
+        };
+        emitter.registers.forget();
+        for row in 0..epilogue.rows {
             (emitter.row, emitter.vector) = (row, vector);
             emitter.run(Vector((row * epilogue.vectors + vector) as u8));
         }
@@ -76,6 +77,20 @@ pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue
         store_turned(emitter.asm, tile, place, stack_at(offset), to);
     }
     must(asm.code.add(gpr64::rsp, stack as i32));
+}
+
+/// Which values are the same in every row of a tile: constants, a bias, what is made of them.
+fn same_in_rows(tile: &Tile<'_>) -> Vec<bool> {
+    let linear = &tile.plan.linear;
+    let mut same: Vec<bool> = Vec::with_capacity(linear.values.len());
+    for value in &linear.values {
+        same.push(match *value {
+            Value::Sum => false,
+            Value::Read(place) => (0..tile.rows()).all(|row| tile.row_offset(place, row) == 0),
+            _ => value.operands().all(|operand| same[operand]),
+        });
+    }
+    same
 }
 
 struct Emitter<'a> {
@@ -103,6 +118,7 @@ impl Emitter<'_> {
         let mut sum = Some(sum);
         for position in 0..self.program.actions.len() {
             match self.program.actions[position] {
+                Action::Compute(id) if self.registers.holds(id) => {}
                 Action::Compute(id) => match (self.tile.plan.linear.values[id], sum) {
                     (Value::Sum, Some(register)) => {
                         self.registers.assign(id, register);

@@ -55,6 +55,14 @@ fn forward_convolutions_copy_nothing() {
     // Kernel rows, and in each three pixels of all channels side by side.
     let extents = plan.reduce.iter().map(|&dim| plan.linear.dims[dim]);
     assert_eq!(extents.collect::<Vec<_>>(), [3, 96]);
+    // The first and the last row of pixels have two rows of taps over the image.
+    let ranges = plan
+        .edges
+        .clone()
+        .map(|edges| edges.ranges)
+        .unwrap_or_default();
+    assert_eq!(ranges.len(), 28);
+    assert_eq!((ranges[0], ranges[1], ranges[27]), ((1, 3), (0, 3), (0, 2)));
     assert_eq!(plan.tasks(), 128);
 }
 

@@ -1,8 +1,11 @@
 //! Which dimension becomes rows, which columns, and how large a tile is: the choice
 //! with the fewest cycles by a small model of the machine.
 
+use super::edges::Edges;
+use super::footprint::{LINE, lines};
 use super::{
-    A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, Rows, TilePlan,
+    A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, PlaceId, Rows,
+    TilePlan,
 };
 use crate::index::Dim;
 use crate::target::{Isa, Target};
@@ -20,7 +23,7 @@ pub(super) fn choose(linear: &Linear, target: &Target) -> Option<(TilePlan, f64)
         let Some(shape) = shape(linear, isa, columns, &rows, vectors) else {
             continue;
         };
-        let cost = cost(linear, isa, &shape);
+        let cost = cost(linear, target, &shape);
         if best.as_ref().is_none_or(|&(_, least)| cost < least) {
             best = Some((plan_of(linear, target, shape), cost));
         }
@@ -110,15 +113,28 @@ fn most_rows(isa: Isa, vectors: usize) -> usize {
 }
 
 /// Cycles for all tiles, on a machine with two vector units, three loads (two of them
-/// wide) and three instructions a cycle, and four cycles from a sum to the next. A core
+/// wide) and three instructions a cycle, and a little over four cycles from a sum to the
+/// next. A core
 /// alone would take six instructions, but often another thread runs on the other half of
 /// it: then a tile one vector wide, of which the products read their broadcast operand
 /// themselves, comes through with 96 % of the peak where two vectors make 83 %.
-fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
+///
+/// Of A a tile reads each line once, from the second-level cache; rows far apart (of
+/// different images) share none. A panel of B that does not stay beside it in the
+/// first-level cache is read again for each tile, but ahead of its use. Lines that are
+/// written are fetched first.
+fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
+    const LINE_READ: f64 = 0.5;
+    const LINE_AHEAD: f64 = 0.1;
+    const LINE_WRITTEN: f64 = 1.0;
     const FIXED: f64 = 30.0;
     const APART: f64 = 2.0;
     const TURNED: f64 = 0.5;
+    let isa = target.isa;
     let summed: usize = linear.dims[linear.outer..].iter().product();
+    let left_out = edges_around(linear, shape);
+    let left = left_out.map_or(1.0, |edges| edges.part(linear.dims[edges.summed]));
+    let summed = summed as f64 * left;
     let lanes = isa.lanes();
     let places = &linear.places[2..];
     // Cycles that a vector costs besides its sum: at places of which columns are no
@@ -130,14 +146,17 @@ fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
                 .dim
                 .is_some_and(|dim| strides[dim] == ELEMENT_BYTES)
     };
-    let around: f64 = places
-        .iter()
-        .map(|place| match place.strides[shape.columns.dim] {
+    // Rows are turned as many at a time as a vector has lanes.
+    let around = |rows: usize| -> f64 {
+        let turned = TURNED * (rows.next_multiple_of(lanes) * lanes) as f64 / rows as f64;
+        let places = places.iter();
+        let cycles = places.map(|place| match place.strides[shape.columns.dim] {
             0 | ELEMENT_BYTES => 1.0,
-            _ if along_rows(&place.strides) => TURNED * lanes as f64,
+            _ if along_rows(&place.strides) => turned,
             _ => APART * lanes as f64,
-        })
-        .sum();
+        });
+        cycles.sum()
+    };
     let tile = |count: usize, columns: usize| {
         let vectors = columns.div_ceil(lanes) as f64;
         let rows = (count * shape.rows_each) as f64;
@@ -147,9 +166,19 @@ fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
         let step = (products / 2.0)
             .max(rows / 3.0 + vectors / 2.0)
             .max(instructions / 3.0)
-            .max(4.0);
-        let stores = products * around;
-        step * summed as f64 + stores + FIXED
+            .max(4.5);
+        let stores = products * around(count * shape.rows_each);
+        let of_a = tile_lines(linear, A, shape, count, columns);
+        let of_b = tile_lines(linear, B, shape, count, columns);
+        let stays = (of_a + of_b) * LINE <= target.l1_bytes();
+        let ahead = if stays { 0 } else { of_b };
+        let writes = linear.writes.iter();
+        let written: usize = writes
+            .map(|write| tile_lines(linear, write.place, shape, count, columns))
+            .sum();
+        let memory =
+            of_a as f64 * LINE_READ + ahead as f64 * LINE_AHEAD + written as f64 * LINE_WRITTEN;
+        step * summed + stores + FIXED + memory
     };
     let extent = linear.dims[shape.columns.dim];
     let (full, rest) = (extent / shape.columns.width, extent % shape.columns.width);
@@ -173,22 +202,63 @@ fn cost(linear: &Linear, isa: Isa, shape: &Shape) -> f64 {
     once * times as f64
 }
 
+/// Lines that a tile of so many rows and columns touches at a place.
+fn tile_lines(
+    linear: &Linear,
+    place: PlaceId,
+    shape: &Shape,
+    rows: usize,
+    columns: usize,
+) -> usize {
+    let cut = shape.rows.dim.map(|dim| (dim, rows));
+    let whole = shape.rows.whole.iter().map(|&dim| (dim, linear.dims[dim]));
+    let summed = (linear.outer..linear.dims.len()).map(|dim| (dim, linear.dims[dim]));
+    let tile = cut.into_iter().chain(whole).chain(summed);
+    lines(
+        &linear.places[place],
+        tile.chain([(shape.columns.dim, columns)]),
+    )
+}
+
 fn plan_of(linear: &Linear, target: &Target, shape: Shape) -> TilePlan {
-    let mut reduce: Vec<Dim> = (linear.outer..linear.dims.len()).collect();
-    // The innermost loop walks A in the smallest steps.
-    reduce.sort_by_key(|&dim| std::cmp::Reverse(linear.places[A].strides[dim].abs()));
     let mut plan = TilePlan {
         isa: target.isa,
         multiply: multiply(target),
         linear: linear.clone(),
-        levels: levels(linear, &shape),
+        levels: levels(linear, target, &shape),
+        edges: edges_around(linear, &shape).cloned(),
         rows: shape.rows,
         columns: shape.columns,
-        reduce,
+        reduce: summed_in_order(linear),
     };
     divide(&mut plan);
     plan
 }
+
+/// The innermost loop walks A in the smallest steps.
+fn summed_in_order(linear: &Linear) -> Vec<Dim> {
+    let mut reduce: Vec<Dim> = (linear.outer..linear.dims.len()).collect();
+    reduce.sort_by_key(|&dim| std::cmp::Reverse(linear.places[A].strides[dim].abs()));
+    reduce
+}
+
+/// The edges that tiles of a shape can leave out: they know them by a level around them,
+/// and count the outermost loop of their sum.
+fn edges_around<'a>(linear: &'a Linear, shape: &Shape) -> Option<&'a Edges> {
+    let order = summed_in_order(linear);
+    let (&outermost, inner) = order.split_first()?;
+    let steps: usize = inner.iter().map(|&dim| linear.dims[dim]).product();
+    let rows = &shape.rows;
+    linear.edges.iter().find(|edges| {
+        let in_tile = rows.dim == Some(edges.outer)
+            || rows.whole.contains(&edges.outer)
+            || shape.columns.dim == edges.outer;
+        edges.summed == outermost && steps >= LEAST_COUNTED && !in_tile
+    })
+}
+
+/// A loop around fewer steps may be written out.
+const LEAST_COUNTED: usize = 16;
 
 /// Every machine with wide tiles fuses; of the others, those that are no x86 do.
 fn multiply(target: &Target) -> Multiply {
@@ -199,8 +269,9 @@ fn multiply(target: &Target) -> Multiply {
     }
 }
 
-/// Columns outside rows, so that a panel of B stays in the first-level cache.
-fn levels(linear: &Linear, shape: &Shape) -> Vec<Level> {
+/// Columns outside rows, so that a panel of B stays in the first-level cache; inside them
+/// if all of B does, so that A is read once and results are written side by side.
+fn levels(linear: &Linear, target: &Target, shape: &Shape) -> Vec<Level> {
     let mut dims: Vec<Dim> = (0..linear.outer)
         .filter(|&dim| {
             dim != shape.columns.dim
@@ -219,11 +290,18 @@ fn levels(linear: &Linear, shape: &Shape) -> Vec<Level> {
     let outside = dims.iter().copied().filter(knows_b).map(of);
     let inside = dims.iter().copied().filter(|dim| !knows_b(dim)).map(of);
     let columns = linear.dims[shape.columns.dim].div_ceil(shape.columns.width);
-    outside
-        .chain([level(Axis::Columns, columns)])
-        .chain(inside)
-        .chain([level(Axis::Rows, shape.rows.larges + shape.rows.smalls)])
-        .collect()
+    let columns = level(Axis::Columns, columns);
+    let rows = level(Axis::Rows, shape.rows.larges + shape.rows.smalls);
+    let of_a = tile_lines(linear, A, shape, shape.rows.large, shape.columns.width);
+    let all_of_b = tile_lines(linear, B, shape, 1, linear.dims[shape.columns.dim]);
+    match (of_a + all_of_b) * LINE <= target.l1_bytes() * 7 / 8 {
+        true => outside.chain(inside).chain([rows, columns]).collect(),
+        false => outside
+            .chain([columns])
+            .chain(inside)
+            .chain([rows])
+            .collect(),
+    }
 }
 
 /// A task should be worth the trouble of handing it out.

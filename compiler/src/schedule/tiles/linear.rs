@@ -1,6 +1,7 @@
 //! A contraction as addresses: every access of the kernel becomes a start and one
 //! stride per dimension, and dimensions that every access walks as one become one.
 
+use super::edges::{Edges, Reach, reaches};
 use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{BinaryOp, Buffer, BufferId, Combine, Kernel, Scalar, ScalarId, Stage, UnaryOp};
@@ -21,6 +22,8 @@ pub struct Linear {
     pub values: Vec<Value>,
     /// What the epilogue writes, and where.
     pub writes: Vec<Write>,
+    /// Where sums may leave out what meets a border of zeros.
+    pub edges: Vec<Edges>,
 }
 
 /// A number that is affine in the indices: an address, or the value of an index expression.
@@ -103,8 +106,9 @@ pub const B: PlaceId = 1;
 impl Linear {
     /// The linear form of a kernel, if it is a contraction whose every access is plain.
     pub fn of(kernel: &Kernel, buffers: &[Buffer], layouts: &[Layout]) -> Option<Linear> {
-        let Operands { a, b, over } = operands(kernel)?;
-        let order: Vec<Dim> = (0..kernel.outer).chain(over).collect();
+        let operands = operands(kernel)?;
+        let summed = operands.over.iter().copied();
+        let order: Vec<Dim> = (0..kernel.outer).chain(summed).collect();
         let context = Context {
             kernel,
             buffers,
@@ -115,9 +119,10 @@ impl Linear {
         let mut linear = Linear {
             dims: order.iter().map(|&dim| kernel.dims[dim]).collect(),
             outer: kernel.outer,
-            places: vec![context.read(a)?, context.read(b)?],
+            places: vec![context.read(operands.a)?, context.read(operands.b)?],
             values: Vec::new(),
             writes: Vec::new(),
+            edges: Vec::new(),
         };
         let mut value_of = vec![None; kernel.scalars.len()];
         for stage in 1..kernel.stages.len() {
@@ -146,7 +151,7 @@ impl Linear {
             });
             linear.places.push(context.memory(*buffer, at, false)?);
         }
-        linear.merge();
+        linear.merge(reaches(kernel, &operands, layouts, &order));
         Some(linear)
     }
 
@@ -207,17 +212,25 @@ impl Linear {
         linear
     }
 
-    /// Drops dimensions of extent 1 and joins neighbours that every access walks as one.
-    fn merge(&mut self) {
+    /// Drops dimensions of extent 1 and joins neighbours that every access walks as one. What
+    /// the operands reach beyond their edges along the dimensions that remain is left out.
+    fn merge(&mut self, mut reaches: Vec<Reach>) {
         for dim in (0..self.dims.len()).rev() {
             if self.dims[dim] == 1 {
                 self.remove(dim);
+                reaches.iter_mut().for_each(|reach| reach.remove(dim));
             }
         }
         while let Some((outside, inside)) = self.joinable() {
+            reaches.retain(|reach| reach.joins(outside, inside, self.dims[inside]));
             self.dims[inside] *= self.dims[outside];
             self.remove(outside);
+            reaches.iter_mut().for_each(|reach| reach.remove(outside));
         }
+        let edges = reaches
+            .iter()
+            .filter_map(|reach| reach.edges(&self.dims, self.outer));
+        self.edges = edges.collect();
     }
 
     fn joinable(&self) -> Option<(Dim, Dim)> {

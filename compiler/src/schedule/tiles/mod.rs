@@ -7,10 +7,13 @@
 
 mod choose;
 mod consider;
+mod edges;
+mod footprint;
 mod linear;
 mod rewrite;
 
 pub use consider::plan;
+pub use edges::Edges;
 pub use linear::{
     A, B, ELEMENT_BYTES, Element, Linear, LinearPlace, PlaceId, Value, ValueId, Write,
 };
@@ -37,6 +40,8 @@ pub struct TilePlan {
     pub reduce: Vec<Dim>,
     /// Loops around the tile, outermost first.
     pub levels: Vec<Level>,
+    /// What the outermost loop of the sum leaves out, by the index of one of the levels.
+    pub edges: Option<Edges>,
 }
 
 /// How a product is added to a sum.
