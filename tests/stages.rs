@@ -8,7 +8,7 @@ mod support;
 use nnc_compiler::emit::{Machine, clif, emit};
 use nnc_compiler::graph::{Model, Phase, SlotKind, flops};
 use nnc_compiler::schedule::{Plan, PlannedKernel};
-use nnc_compiler::target::{Isa, Target};
+use nnc_compiler::target::{Isa, Target, Without};
 use nnc_compiler::{Product, plan, slot_table};
 use std::path::Path;
 
@@ -129,7 +129,7 @@ fn structure(name: &str, model: &Model) -> Vec<String> {
 }
 
 fn is_tiled(planned: &PlannedKernel) -> bool {
-    matches!(planned.plan, Plan::Tiles(_))
+    matches!(*planned.plan, Plan::Tiles(_))
 }
 
 /// No machine in particular.
@@ -137,5 +137,6 @@ fn target(isa: Isa) -> Target {
     Target {
         isa,
         features: Vec::new(),
+        without: Without::default(),
     }
 }

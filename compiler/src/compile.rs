@@ -2,7 +2,7 @@
 
 use crate::differentiate::differentiate;
 use crate::emit::{Emitted, Machine, MachineFunction, asm, clif, emit};
-use crate::fuse::fuse;
+use crate::fuse::{fuse, fuse_nothing};
 use crate::graph::{Step, verify};
 use crate::link::link;
 use crate::nest::Kernels;
@@ -33,7 +33,10 @@ pub fn plan(step: &Step, slots: &SlotTable, target: &Target, watch: &mut Watch<'
     watch(Product::Differentiated(&step));
     let step = verified(simplify(&step), "simplify");
     watch(Product::Simplified(&step));
-    let kernels = fuse(&step);
+    let kernels = match target.without.fusion {
+        true => fuse_nothing(&step),
+        false => fuse(&step),
+    };
     watch(Product::Fused(&kernels));
     let schedule = schedule(kernels, slots, target);
     watch(Product::Scheduled(&schedule));

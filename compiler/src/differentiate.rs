@@ -14,15 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn differentiate(step: &Step) -> Step {
     let mut sweeps = Sweeps {
         old: &step.graph,
-        g: GraphBuilder::new(),
+        g: GraphBuilder::beside(&step.graph.origins),
         new: Vec::with_capacity(step.graph.nodes.len()),
         swept: BTreeSet::new(),
         gradients: BTreeMap::new(),
     };
     for (id, node) in step.graph.iter() {
-        sweeps
-            .g
-            .set_origin(step.graph.origins[node.origin as usize].clone());
+        sweeps.g.set_origin_at(node.origin);
         let copy = match node.op {
             Op::Grad => sweeps.gradient(id, node),
             _ => sweeps.copy(node),
@@ -121,13 +119,12 @@ fn sweep(
     for &(y, dy) in seeds {
         sweep.add(y, dy);
     }
+    let wrt: BTreeSet<NodeId> = wrt.iter().copied().collect();
     let mut found = BTreeMap::new();
     for y in (0..=last.0).rev().map(NodeId) {
         let dy = sweep.gradient[y.index()].filter(|_| sweep.between[y.index()]);
         let origin = sweep.g.graph().node(y).origin;
-        sweep
-            .g
-            .set_origin(sweep.g.graph().origins[origin as usize].clone());
+        sweep.g.set_origin_at(origin);
         match (&sweep.g.graph().node(y).op, dy) {
             (Op::Scan(_), _) => sweep.pass_back_in_time(y),
             (_, None) => continue,
@@ -215,6 +212,7 @@ impl Sweep<'_> {
 
 /// For each node up to the last one, whether it is real and a change of any of `wrt` reaches it.
 fn depending_on(graph: &Graph, wrt: &[NodeId], last: NodeId) -> Vec<bool> {
+    let wrt: BTreeSet<NodeId> = wrt.iter().copied().collect();
     let mut depends: Vec<bool> = Vec::with_capacity(last.index() + 1);
     for (id, node) in graph.iter().take(last.index() + 1) {
         let reached = node.inputs.iter().any(|x| depends[x.index()]);

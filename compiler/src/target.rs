@@ -12,6 +12,19 @@ pub struct Target {
     /// CPU features that the code generator for everything else may use, by the
     /// names of its settings: `has_avx`.
     pub features: Vec<&'static str>,
+    /// What to do without, to see what it is worth.
+    pub without: Without,
+}
+
+/// Large choices that can be left out. The results stay right, they only come later.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Without {
+    /// Every operation is a pass over memory of its own.
+    pub fusion: bool,
+    /// Convolutions read matrices into which all their windows were copied before.
+    pub direct_convolution: bool,
+    /// Each tensor has memory of its own, also when others are not used any more.
+    pub sharing: bool,
 }
 
 /// The instruction set of wide tiles.
@@ -31,6 +44,7 @@ impl Target {
         Target {
             isa: host_isa(),
             features: host_features(),
+            without: Without::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::eval::{Results, eval};
 use nnc_compiler::graph::{DType, Input, InputKind, Model, Node, Op, Phase, Step, Type};
 use nnc_compiler::ops::{Precision, Tensor};
-use nnc_compiler::target::{Isa, Target};
+use nnc_compiler::target::Target;
 use nnc_compiler::{compile, slot_table};
 use nnc_runtime::rng::{Random, Stream};
 use nnc_runtime::{Handle, Machine, program};
@@ -54,8 +54,8 @@ impl Course {
     }
 
     /// Where the compiled programs come to something else.
-    pub fn faults(&self, model: &Model, isa: Isa) -> Vec<String> {
-        let mut programs = Programs::new(model, isa);
+    pub fn faults(&self, model: &Model, target: Target) -> Vec<String> {
+        let mut programs = Programs::new(model, target);
         let mut faults = Vec::new();
         for (number, step) in self.steps.iter().enumerate() {
             let made = programs.run(step.phase, &step.inputs, &step.slots);
@@ -77,10 +77,10 @@ pub struct Programs<'a> {
 }
 
 impl Programs<'_> {
-    pub fn new(model: &Model, isa: Isa) -> Programs<'_> {
+    pub fn new(model: &Model, target: Target) -> Programs<'_> {
         Programs {
             model,
-            target: Target::host_with(isa),
+            target,
             machine: Machine::new(slot_table(&model.slots), 1).unwrap(),
             loaded: BTreeMap::new(),
         }

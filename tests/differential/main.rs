@@ -11,7 +11,7 @@ mod random_network;
 use beside::{Course, Expected, Programs, inputs};
 use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::graph::Phase;
-use nnc_compiler::target::{Isa, Target};
+use nnc_compiler::target::{Isa, Target, Without};
 use std::time::{Duration, Instant};
 use support::load;
 
@@ -31,7 +31,7 @@ fn follows_the_oracle(text: &str, batch: Option<usize>, steps: usize, seed: u64)
     let (_, model) = load("model.nn", text, batch);
     let course = Course::of(&model, seed, steps);
     for isa in isas() {
-        let faults = course.faults(&model, isa).join("\n");
+        let faults = course.faults(&model, Target::host_with(isa)).join("\n");
         assert!(
             faults.is_empty(),
             "seed {seed}, {isa}:\n{faults}\n\nin\n{text}"
@@ -198,7 +198,7 @@ fn instruction_sets_agree_on_a_large_network() {
         let (_, model) = load("mnist_cnn.nn", &text, Some(batch));
         let roundings = beside::roundings(&differentiate(&model.steps[&Phase::Train]));
         let made = isas().into_iter().map(|isa| {
-            let mut programs = Programs::new(&model, isa);
+            let mut programs = Programs::new(&model, Target::host_with(isa));
             programs.run(
                 Phase::Init,
                 &inputs(&model, Phase::Init, 1, 0),
@@ -222,6 +222,40 @@ fn instruction_sets_agree_on_a_large_network() {
                 let fault = expected.fault(found);
                 assert!(fault.is_none(), "batch {batch}, {isa}: {}", fault.unwrap());
             }
+        }
+    }
+}
+
+/// What `nnc bench --without` leaves out costs time and nothing else.
+#[test]
+fn what_is_left_out_changes_no_result() {
+    let of = |fusion, direct_convolution, sharing| Without {
+        fusion,
+        direct_convolution,
+        sharing,
+    };
+    let ways = [
+        of(true, false, false),
+        of(false, true, false),
+        of(false, false, true),
+        of(true, true, true),
+    ];
+    let large = [
+        (include_str!("../../models/mnist_keras_cnn.nn"), Some(3)),
+        (include_str!("../../models/cifar_cnn.nn"), Some(1)),
+    ];
+    let large = large.map(|(text, batch)| (text.to_owned(), batch));
+    let small = (0..12).map(|seed| (random_network::random_network(seed), None));
+    for (text, batch) in large.into_iter().chain(small) {
+        let (_, model) = load("model.nn", &text, batch);
+        let course = Course::of(&model, 7, 1);
+        for without in ways {
+            let target = Target {
+                without,
+                ..Target::host()
+            };
+            let faults = course.faults(&model, target).join("\n");
+            assert!(faults.is_empty(), "{without:?}:\n{faults}\n\nin\n{text}");
         }
     }
 }

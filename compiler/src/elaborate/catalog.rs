@@ -2,7 +2,7 @@
 //! them: whoever runs models supplies a [`Catalog`].
 
 use super::weights::SavedTensors;
-use crate::graph::{DataValue, Field};
+use crate::graph::{DataStep, DataValue, Field};
 
 /// The data sources and loader steps that a model may name.
 pub trait Catalog {
@@ -17,6 +17,12 @@ pub trait Catalog {
     /// why there are none to be had.
     fn weights(&self, path: &str) -> Result<SavedTensors, String> {
         Err(format!("there is no `{path}`"))
+    }
+
+    /// Why a step's arguments make no sense for samples of these fields, if they do not.
+    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), String> {
+        let _ = (step, fields);
+        Ok(())
     }
 }
 

@@ -111,9 +111,12 @@ impl<'a> Interpreter<'a> {
         };
         match (signature.role, piped.map(|given| given.value)) {
             (Role::Source, None) => Ok(Value::Pipeline(Rc::from(vec![step]))),
-            (Role::Step, Some(Value::Pipeline(steps))) => Ok(Value::Pipeline(
-                steps.iter().cloned().chain([step]).collect(),
-            )),
+            (Role::Step, Some(Value::Pipeline(steps))) => {
+                self.check_step(&steps[0], &step, span)?;
+                Ok(Value::Pipeline(
+                    steps.iter().cloned().chain([step]).collect(),
+                ))
+            }
             (Role::Source, Some(_)) => Err(self.fault(
                 Diagnostic::error(
                     Code::Misplaced,
@@ -135,6 +138,19 @@ impl<'a> Interpreter<'a> {
                 )),
             )),
         }
+    }
+
+    /// Whether a step makes sense for the samples of a source.
+    fn check_step(&mut self, source: &DataStep, step: &DataStep, span: Span) -> Eval<()> {
+        let catalog = self.globals.catalog;
+        // What is wrong with the source is told where all of the data is known.
+        let Ok(fields) = catalog.fields(&source.name, &source.arguments) else {
+            return Ok(());
+        };
+        catalog.check(step, &fields).map_err(|fault| {
+            let message = format!("`{}`: {fault}", step.name);
+            self.fault(Diagnostic::error(Code::BadValue, span, message).here("in this step"))
+        })
     }
 
     fn data_value(&mut self, given: &Given<'a>, ty: DataType, name: &str) -> Eval<DataValue> {

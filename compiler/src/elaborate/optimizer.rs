@@ -49,6 +49,8 @@ impl<'a> Interpreter<'a> {
         };
         let weight = self.current_slot(slot);
         self.enter(Some(d), span, Some(d.name.name.clone()));
+        // What the library does to a weight, the setting asked for.
+        let outer = self.here.replace(span);
         self.run.optimizing = Some(path);
         for (name, given) in &optimizer.hyper {
             self.bind(name.clone(), given.value.clone(), given.span);
@@ -64,6 +66,7 @@ impl<'a> Interpreter<'a> {
             self.like(&given, &weight, "the weight")
         });
         self.run.optimizing = None;
+        self.here = outer;
         self.frames.pop();
         next
     }

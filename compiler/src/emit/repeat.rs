@@ -22,7 +22,7 @@ pub fn emit(plan: &RepeatPlan, name: &str, config: TargetFrontendConfig) -> Code
     // Where each distinct kernel begins, the driver being function 0.
     let mut entries: Vec<usize> = Vec::new();
     for launch in plan.before.iter().chain(&plan.each) {
-        if distinct.contains(&&launch.plan) {
+        if distinct.contains(&&*launch.plan) {
             continue;
         }
         let unit = super::unit(&launch.plan, &format!("{name}_{}", launch.name), config);
@@ -36,7 +36,7 @@ pub fn emit(plan: &RepeatPlan, name: &str, config: TargetFrontendConfig) -> Code
         );
     }
     let entry = |launch: &RepeatedLaunch| {
-        let number = distinct.iter().position(|plan| **plan == launch.plan);
+        let number = distinct.iter().position(|plan| **plan == *launch.plan);
         entries[number.unwrap_or_default()]
     };
     let driver = CodeFunction {

@@ -30,6 +30,11 @@ pub const LONGEST_ROW: usize = 1 << 14;
 /// unrelated ones with equal dimensions run as one.
 pub const SMALL_KERNEL: usize = 1 << 12;
 
+/// Kernels are not merged beyond so many stages: each store is a stream to memory of its
+/// own, of which processors follow some dozens, and a kernel that grew with the depth of
+/// the network would differ from all others, so that equal layers would not share code.
+pub const MOST_STAGES: usize = 24;
+
 /// The operations per element of a primitive, its operands not counted.
 pub fn operations(op: &Op) -> u64 {
     match op {

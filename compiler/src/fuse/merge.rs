@@ -4,44 +4,64 @@
 use super::{cost, name};
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{
-    Buffer, BufferId, Kernel, MOST_DIMS, MOST_REDUCTIONS, Role, Scalar, ScalarId, ScalarPool, Stage,
+    Buffer, Kernel, MOST_DIMS, MOST_REDUCTIONS, Role, Scalar, ScalarId, ScalarPool, Stage,
 };
+use std::collections::HashMap;
 
 /// Fewer kernels that compute the same. They are given, and come back, in an order to run them in.
 pub fn merge(kernels: Vec<Kernel>, buffers: &[Buffer]) -> Vec<Kernel> {
-    let mut merged: Vec<Kernel> = Vec::with_capacity(kernels.len());
+    let mut merged = Merged {
+        kernels: Vec::with_capacity(kernels.len()),
+        writer: vec![None; buffers.len()],
+        by_points: HashMap::new(),
+    };
     for kernel in kernels {
-        match earlier_home(&merged, &kernel, buffers) {
-            Some(home) => {
-                let first = merged.remove(home);
-                merged.insert(home, join(first, &kernel));
-            }
-            None => merged.push(kernel),
-        }
+        let home = merged.home(&kernel);
+        merged.add(kernel, home, buffers);
     }
-    merged
+    merged.kernels
 }
 
-/// The latest kernel that this one may become a part of, and gains by it.
-fn earlier_home(earlier: &[Kernel], kernel: &Kernel, buffers: &[Buffer]) -> Option<usize> {
-    for (position, candidate) in earlier.iter().enumerate().rev() {
+struct Merged {
+    kernels: Vec<Kernel>,
+    /// Which of them writes each tensor. Slots are read before they are written.
+    writer: Vec<Option<usize>>,
+    /// Those with the same outer dimensions, in order.
+    by_points: HashMap<Vec<usize>, Vec<usize>>,
+}
+
+impl Merged {
+    /// The latest kernel that this one may become a part of, and gains by it.
+    fn home(&self, kernel: &Kernel) -> Option<usize> {
         // Whatever it reads has to be written before.
-        if depends(kernel, candidate, buffers) {
-            return None;
+        let reads = kernel.reads().into_iter();
+        let after = reads.filter_map(|b| self.writer[b.index()]).max();
+        let alike = self.by_points.get(&kernel.dims[..kernel.outer])?;
+        let candidates = alike.iter().rev().copied();
+        candidates
+            .take_while(|&candidate| after.is_none_or(|after| candidate > after))
+            .find(|&candidate| {
+                let candidate = &self.kernels[candidate];
+                gains(candidate, kernel) && !shares_write(candidate, kernel)
+            })
+    }
+
+    fn add(&mut self, kernel: Kernel, home: Option<usize>, buffers: &[Buffer]) {
+        let place = home.unwrap_or(self.kernels.len());
+        for buffer in kernel.writes() {
+            if !matches!(buffers[buffer.index()].role, Role::Slot(_)) {
+                self.writer[buffer.index()] = Some(place);
+            }
         }
-        if gains(candidate, kernel) && !shares_write(candidate, kernel) {
-            return Some(position);
+        match home {
+            Some(home) => self.kernels[home] = join(&self.kernels[home], &kernel),
+            None => {
+                let points = kernel.dims[..kernel.outer].to_vec();
+                self.by_points.entry(points).or_default().push(place);
+                self.kernels.push(kernel);
+            }
         }
     }
-    None
-}
-
-/// Whether a kernel reads what another writes. Of slots it reads the old values.
-fn depends(kernel: &Kernel, on: &Kernel, buffers: &[Buffer]) -> bool {
-    let reads = kernel.reads();
-    let is_slot = |buffer: &BufferId| matches!(buffers[buffer.index()].role, Role::Slot(_));
-    let mut writes = on.writes().into_iter();
-    writes.any(|buffer| !is_slot(&buffer) && reads.contains(&buffer))
 }
 
 fn shares_write(a: &Kernel, b: &Kernel) -> bool {
@@ -63,7 +83,8 @@ fn gains(a: &Kernel, b: &Kernel) -> bool {
 
 /// Whether one kernel may do all that both do.
 fn has_room(a: &Kernel, b: &Kernel) -> bool {
-    a.dims.len() + b.dims.len() - b.outer <= MOST_DIMS
+    a.stages.len() + b.stages.len() <= cost::MOST_STAGES
+        && a.dims.len() + b.dims.len() - b.outer <= MOST_DIMS
         && a.reductions() + b.reductions() <= MOST_REDUCTIONS
 }
 
@@ -81,7 +102,8 @@ fn shares_read(a: &Kernel, b: &Kernel) -> bool {
 }
 
 /// One kernel that does what both do: the reductions of both, then their stores.
-fn join(mut first: Kernel, second: &Kernel) -> Kernel {
+fn join(first: &Kernel, second: &Kernel) -> Kernel {
+    let mut first = first.clone();
     let inner = &second.dims[second.outer..];
     // Equal loops inside a point become one, so that they can run as one.
     let shared = first.dims[first.outer..].starts_with(inner);

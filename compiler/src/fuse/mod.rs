@@ -25,14 +25,27 @@ use crate::bug::bug;
 use crate::graph::{DType, NodeId, Step};
 use crate::nest::{Kernel, Kernels};
 use nest::Force;
+use place::Joining;
 use std::collections::{BTreeMap, BTreeSet};
 use tensors::{Forms, Tensors};
 
 /// The kernels of a step, in an order in which they can run.
 pub fn fuse(step: &Step) -> Kernels {
-    let (tensors, kernels) = nests(rewrite::rewrite(step));
+    let (tensors, kernels) = nests(rewrite::rewrite(step), Joining::Wherever);
     let kernels = kernels.into_iter().map(sink::sink).collect();
     let kernels = merge::merge(kernels, &tensors.buffers);
+    settled(tensors, kernels)
+}
+
+/// The same with a kernel for each operation: each reads its operands from memory and writes
+/// its result there, but for masks and moved elements, which are never tensors. It shows
+/// what `fuse` is worth.
+pub fn fuse_nothing(step: &Step) -> Kernels {
+    let (tensors, kernels) = nests(step.clone(), Joining::Nowhere);
+    settled(tensors, kernels)
+}
+
+fn settled(tensors: Tensors, kernels: Vec<Kernel>) -> Kernels {
     let kernels = Kernels {
         buffers: tensors.buffers,
         kernels,
@@ -43,10 +56,10 @@ pub fn fuse(step: &Step) -> Kernels {
 
 /// One kernel per cluster. Where a value turns out to be readable from memory only,
 /// the cut is made anew with that value stored.
-fn nests(mut step: Step) -> (Tensors, Vec<Kernel>) {
+fn nests(mut step: Step, joining: Joining) -> (Tensors, Vec<Kernel>) {
     let mut forced = repeat::operands(&step.graph);
     loop {
-        let Force { node, forms } = match try_nests(&step, &forced) {
+        let Force { node, forms } = match try_nests(&step, &forced, joining) {
             Ok(done) => return done,
             Err(force) => force,
         };
@@ -70,13 +83,19 @@ fn nests(mut step: Step) -> (Tensors, Vec<Kernel>) {
 fn try_nests(
     step: &Step,
     forced: &BTreeMap<NodeId, Forms>,
+    joining: Joining,
 ) -> Result<(Tensors, Vec<Kernel>), Force> {
     let needs = needs::needs(step);
     let forced_nodes: BTreeSet<NodeId> = forced.keys().copied().collect();
-    let draft = place::place(&step.graph, &needs, &forced_nodes);
-    let mut stored = worth::worth_storing(&step.graph, &needs, &draft);
+    let mut stored = match joining {
+        Joining::Wherever => {
+            let draft = place::place(&step.graph, &needs, &forced_nodes, joining);
+            worth::worth_storing(&step.graph, &needs, &draft)
+        }
+        Joining::Nowhere => worth::all(&step.graph, &needs),
+    };
     stored.extend(forced_nodes);
-    let placement = place::place(&step.graph, &needs, &stored);
+    let placement = place::place(&step.graph, &needs, &stored, joining);
     let cut = demand::demand(step, placement);
     let mut tensors = tensors::tensors(step, &cut, forced);
     let mut kernels = Vec::new();

@@ -70,9 +70,10 @@ pub fn number(mut kernels: Kernels) -> Kernels {
         kernel.name = format!("k{number:0digits$}_{}", kernel.name);
     }
     let mut order: Vec<BufferId> = Vec::new();
+    let mut seen = vec![false; kernels.buffers.len()];
     let used = kernels.kernels.iter().flat_map(Kernel::arguments);
     for buffer in used.chain(kernels.outputs.iter().map(|&(_, buffer)| buffer)) {
-        if !order.contains(&buffer) {
+        if !std::mem::replace(&mut seen[buffer.index()], true) {
             order.push(buffer);
         }
     }
@@ -83,10 +84,11 @@ pub fn number(mut kernels: Kernels) -> Kernels {
         Role::Temporary => (2, 0),
         Role::Output => (3, 0),
     });
-    let position = |old: BufferId| {
-        let new = order.iter().position(|&buffer| buffer == old);
-        BufferId(new.map_or(u32::MAX, |new| new as u32))
-    };
+    let mut positions = vec![BufferId(u32::MAX); kernels.buffers.len()];
+    for (new, old) in order.iter().enumerate() {
+        positions[old.index()] = BufferId(new as u32);
+    }
+    let position = |old: BufferId| positions[old.index()];
     for kernel in &mut kernels.kernels {
         kernel.map_buffers(position);
     }

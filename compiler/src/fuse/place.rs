@@ -15,7 +15,7 @@ use super::needs::{Needs, is_product, is_seed};
 use crate::graph::{Graph, Node, NodeId, Op, View, row_major};
 use crate::index::IndexExpr;
 use crate::nest::MOST_REDUCTIONS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// A kernel to be.
 #[derive(Clone, PartialEq, Debug)]
@@ -149,10 +149,27 @@ pub struct Placement {
     pub homes: Vec<Home>,
     /// Nodes that are tensors in memory whoever reads them.
     pub stored: BTreeSet<NodeId>,
+    joining: Joining,
+    /// The clusters around reductions, by their points and their rows.
+    alike: HashMap<(Vec<usize>, Vec<usize>), Vec<usize>>,
+}
+
+/// Whether nodes may join the clusters of others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joining {
+    /// Wherever they can.
+    Wherever,
+    /// Each that is stored starts a cluster.
+    Nowhere,
 }
 
 /// Places every node. `stored` ones are tensors in memory besides operands of products.
-pub fn place(graph: &Graph, needs: &Needs, stored: &BTreeSet<NodeId>) -> Placement {
+pub fn place(
+    graph: &Graph,
+    needs: &Needs,
+    stored: &BTreeSet<NodeId>,
+    joining: Joining,
+) -> Placement {
     let nowhere = Home::Anywhere {
         after: None,
         reduces: false,
@@ -161,6 +178,8 @@ pub fn place(graph: &Graph, needs: &Needs, stored: &BTreeSet<NodeId>) -> Placeme
         clusters: Vec::new(),
         homes: vec![nowhere; graph.nodes.len()],
         stored: BTreeSet::new(),
+        joining,
+        alike: HashMap::new(),
     };
     for id in order(graph, needs) {
         placement.homes[id.index()] = placement.home(graph, needs, stored, id);
@@ -242,7 +261,8 @@ impl Placement {
         if is_seed(graph, node) {
             return self.seed(graph, id, node);
         }
-        if let Some((cluster, level)) = self.joins(graph, node)
+        if self.joining == Joining::Wherever
+            && let Some((cluster, level)) = self.joins(graph, node)
             && self.clusters[cluster].kind != Kind::Repeat
             && !(self.clusters[cluster].kind == Kind::Product && needs.update_only[id.index()])
         {
@@ -285,6 +305,7 @@ impl Placement {
         let rows = graph.ty(node.inputs[0]);
         let reduced = reduced_axes(node);
         if kind == Kind::Reduction
+            && self.joining == Joining::Wherever
             && let Some((cluster, Level::Row(outer))) = self.cluster_of(node.inputs[0])
             && (0..rows.shape.len()).all(|axis| outer.contains(&axis) != reduced.contains(&axis))
             && self.clusters[cluster].has_room(graph, node)
@@ -299,26 +320,38 @@ impl Placement {
             Op::Contract(contract) => contract.dims[contract.rank..].to_vec(),
             _ => reduced.iter().map(|&axis| rows.shape[axis]).collect(),
         };
-        let after = self.after(node.inputs[0]);
-        let could_join = |(index, cluster): (usize, &Cluster)| {
-            cluster.kind == kind
-                && cluster.shape == node.ty.shape
-                && cluster.row.as_ref() == Some(&row)
-                && after.is_none_or(|after| after < index)
-                && cluster.has_room(graph, node)
-        };
-        if kind == Kind::Reduction
-            && let Some(cluster) = self.clusters.iter().enumerate().rposition(could_join)
-        {
-            self.clusters[cluster].seeds.push(id);
-            return Home::In {
-                cluster,
-                level: Level::Point,
-            };
+        if kind == Kind::Reduction {
+            let key = (node.ty.shape.clone(), row.clone());
+            if let Some(cluster) = self.like(&key, graph, node) {
+                self.clusters[cluster].seeds.push(id);
+                return Home::In {
+                    cluster,
+                    level: Level::Point,
+                };
+            }
+            let next = self.clusters.len();
+            self.alike.entry(key).or_default().push(next);
         }
         let mut cluster = Cluster::new(kind, &node.ty.shape, Some(row));
         cluster.seeds.push(id);
         self.start(cluster)
+    }
+
+    /// The latest cluster around reductions of such points and rows that could read the
+    /// operand of one more.
+    fn like(
+        &self,
+        key: &(Vec<usize>, Vec<usize>),
+        graph: &Graph,
+        reduction: &Node,
+    ) -> Option<usize> {
+        if self.joining == Joining::Nowhere {
+            return None;
+        }
+        let after = self.after(reduction.inputs[0]);
+        let alike = self.alike.get(key)?.iter().rev().copied();
+        let mut later = alike.take_while(|&cluster| after.is_none_or(|after| after < cluster));
+        later.find(|&cluster| self.clusters[cluster].has_room(graph, reduction))
     }
 
     /// The cluster that computes a node along with its operands, if there is one.

@@ -66,10 +66,10 @@ fn number(graph: &Graph, id: NodeId) -> Option<u64> {
 /// The same step, in which no mask is moved: what moves is 1 where it is true and 0
 /// elsewhere, which can be a tensor in memory if need be.
 pub fn move_numbers(step: &Step) -> Step {
-    let mut g = GraphBuilder::new();
+    let mut g = GraphBuilder::beside(&step.graph.origins);
     let mut new: Vec<NodeId> = Vec::with_capacity(step.graph.nodes.len());
     for (_, node) in step.graph.iter() {
-        g.set_origin(step.graph.origins[node.origin as usize].clone());
+        g.set_origin_at(node.origin);
         let mut inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
         let moves = matches!(node.op, Op::View(_) | Op::Reshape);
         let id = if moves && node.ty.dtype == DType::Bool {

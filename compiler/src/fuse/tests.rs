@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::fuse;
+use super::{fuse, fuse_nothing};
 use crate::differentiate::differentiate;
 use crate::graph::{DType, Step, Type, View};
 use crate::index::IndexExpr;
@@ -17,7 +17,11 @@ fn check(step: &Step) -> Kernels {
 }
 
 fn check_with(step: &Step, inputs: &[Tensor], slots: &[Tensor]) -> Kernels {
-    let kernels = fuse(step);
+    compute(fuse(step), step, inputs, slots)
+}
+
+/// Whether kernels compute what the step does.
+fn compute(kernels: Kernels, step: &Step, inputs: &[Tensor], slots: &[Tensor]) -> Kernels {
     let text = kernels.to_string();
     verify(&kernels).unwrap_or_else(|fault| panic!("{fault}\n{text}"));
     let memory = kernels.buffers.iter().map(|buffer| match buffer.role {
@@ -125,7 +129,24 @@ fn random_graphs_are_cut_right() {
         let (step, inputs) = random_step(seed, 4 + seed as usize % 20);
         let step = differentiate(&step);
         check_with(&step, &inputs, &[]);
-        check_with(&simplify(&step), &inputs, &[]);
+        let step = simplify(&step);
+        check_with(&step, &inputs, &[]);
+        compute(fuse_nothing(&step), &step, &inputs, &[]);
+    }
+}
+
+/// No kernel of an unfused step does more than one operation.
+#[test]
+fn nothing_is_fused_on_request() {
+    let step = simplify(&cnn(2, 4, [3, 4], 5, 3));
+    let (inputs, slots) = values_for(&step);
+    let kernels = compute(fuse_nothing(&step), &step, &inputs, &slots);
+    assert!(
+        kernels.kernels.len() > 3 * fuse(&step).kernels.len(),
+        "{kernels}"
+    );
+    for kernel in &kernels.kernels {
+        assert!(kernel.stages.len() <= 2 + kernel.reductions(), "{kernel}");
     }
 }
 

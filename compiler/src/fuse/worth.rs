@@ -41,6 +41,16 @@ pub fn worth_storing(graph: &Graph, needs: &Needs, placement: &Placement) -> BTr
     stored
 }
 
+/// All that can be a tensor in memory and is computed at all.
+pub fn all(graph: &Graph, needs: &Needs) -> BTreeSet<NodeId> {
+    let computed = graph.iter().filter(|(id, node)| {
+        let leaf = matches!(node.op, Op::Input(_) | Op::Slot(_) | Op::Constant(_));
+        let moves = matches!(node.op, Op::View(_) | Op::Reshape);
+        needs.live[id.index()] && !leaf && !moves && node.ty.dtype != DType::Bool
+    });
+    computed.map(|(id, _)| id).collect()
+}
+
 /// How often a node looks at each element of its operand.
 fn copies(graph: &Graph, node: &Node, input: NodeId) -> u64 {
     match node.op {

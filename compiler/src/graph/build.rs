@@ -25,14 +25,19 @@ impl GraphBuilder {
         GraphBuilder::default()
     }
 
-    /// An empty graph in which equal nodes will be one, with the origins of another.
-    pub fn sharing(origins: &[Origin]) -> GraphBuilder {
-        let mut g = GraphBuilder {
-            shared: Some(HashMap::new()),
-            ..GraphBuilder::default()
-        };
+    /// An empty graph with the origins of another, to be told by their positions.
+    pub fn beside(origins: &[Origin]) -> GraphBuilder {
+        let mut g = GraphBuilder::default();
         g.graph.origins = origins.to_vec();
         g
+    }
+
+    /// The same, in which equal nodes will be one.
+    pub fn sharing(origins: &[Origin]) -> GraphBuilder {
+        GraphBuilder {
+            shared: Some(HashMap::new()),
+            ..GraphBuilder::beside(origins)
+        }
     }
 
     /// Where the nodes that follow come from: a position in [`Graph::origins`].

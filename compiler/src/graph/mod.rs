@@ -83,7 +83,7 @@ impl Type {
 }
 
 /// Where a node came from, for dumps and profiles.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Origin {
     /// The expression that made it, in the outermost user's file that led there.
     pub span: Option<Span>,

@@ -7,6 +7,7 @@ use crate::nest::{BinaryOp, Buffer, BufferId, Kernel, Role, Scalar, ScalarPool, 
 use crate::schedule::{Layout, PlacedBuffer, Plan, PlannedKernel, Schedule, loops};
 use crate::target::{Isa, Target};
 use nnc_runtime::program::{InputKind, Place, Region};
+use std::sync::Arc;
 
 const N: usize = 50;
 
@@ -28,7 +29,7 @@ fn schedule() -> Schedule {
     ];
     let kernels = [("square", 0, 1), ("again", 1, 2)].map(|(name, from, to)| {
         let kernel = square(name, BufferId(from), BufferId(to));
-        let plan = Plan::Loops(loops::plan(&kernel, &buffers, Isa::Portable));
+        let plan = Arc::new(Plan::Loops(loops::plan(&kernel, &buffers, Isa::Portable)));
         PlannedKernel { kernel, plan }
     });
     Schedule {

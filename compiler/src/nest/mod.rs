@@ -17,7 +17,7 @@ mod visit;
 
 pub use eval_scalar::{Surroundings, Value, eval_scalar};
 pub use interpret::{Address, Elements, interpret, interpret_at, interpret_kernel, unwritten};
-pub use pool::ScalarPool;
+pub use pool::{ScalarPool, hash_bits, same_bits};
 pub use repeat::{Repeat, Window};
 pub use scalar::{BinaryOp, Scalar, ScalarId, UnaryOp};
 pub use verify::{verify, verify_kernel};
@@ -45,7 +45,7 @@ pub struct Kernels {
 }
 
 /// A tensor in memory, by its logical axes; where and how it lies is the schedule's business.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Buffer {
     /// F32 or I32.
     pub dtype: DType,
@@ -100,7 +100,7 @@ pub const MOST_REDUCTIONS: usize = 32;
 pub const MOST_DIMS: usize = 48;
 
 /// One loop inside a kernel.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Stage {
     /// Combines `value` over all points of `over`; later stages read it as [`Scalar::Reduced`].
     Reduce {

@@ -60,22 +60,7 @@ struct Exact(Scalar);
 
 impl PartialEq for Exact {
     fn eq(&self, other: &Exact) -> bool {
-        match (&self.0, &other.0) {
-            (Scalar::F32(a), Scalar::F32(b)) => a.to_bits() == b.to_bits(),
-            (
-                Scalar::Load { buffer, at, fill },
-                Scalar::Load {
-                    buffer: other_buffer,
-                    at: other_at,
-                    fill: other_fill,
-                },
-            ) => {
-                buffer == other_buffer
-                    && at == other_at
-                    && fill.map(f32::to_bits) == other_fill.map(f32::to_bits)
-            }
-            (a, b) => a == b,
-        }
+        same_bits(&self.0, &other.0)
     }
 }
 
@@ -83,19 +68,44 @@ impl Eq for Exact {}
 
 impl Hash for Exact {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        std::mem::discriminant(&self.0).hash(state);
-        match &self.0 {
-            Scalar::F32(x) => x.to_bits().hash(state),
-            Scalar::I32(x) => x.hash(state),
-            Scalar::Mask(x) => x.hash(state),
-            Scalar::Index(e) => e.hash(state),
-            Scalar::Load { buffer, at, fill } => {
-                (buffer, at, fill.map(f32::to_bits)).hash(state);
-            }
-            Scalar::Reduced(stage) => stage.hash(state),
-            Scalar::Unary(op, x) => (op, x).hash(state),
-            Scalar::Binary(op, a, b) => (op, a, b).hash(state),
-            Scalar::Fma(a, b, c) | Scalar::Select(a, b, c) => (a, b, c).hash(state),
+        hash_bits(&self.0, state);
+    }
+}
+
+/// Whether two scalars are equal in all bits.
+pub fn same_bits(a: &Scalar, b: &Scalar) -> bool {
+    match (a, b) {
+        (Scalar::F32(a), Scalar::F32(b)) => a.to_bits() == b.to_bits(),
+        (
+            Scalar::Load { buffer, at, fill },
+            Scalar::Load {
+                buffer: other_buffer,
+                at: other_at,
+                fill: other_fill,
+            },
+        ) => {
+            buffer == other_buffer
+                && at == other_at
+                && fill.map(f32::to_bits) == other_fill.map(f32::to_bits)
         }
+        (a, b) => a == b,
+    }
+}
+
+/// Hashes all bits of a scalar.
+pub fn hash_bits(scalar: &Scalar, state: &mut impl Hasher) {
+    std::mem::discriminant(scalar).hash(state);
+    match scalar {
+        Scalar::F32(x) => x.to_bits().hash(state),
+        Scalar::I32(x) => x.hash(state),
+        Scalar::Mask(x) => x.hash(state),
+        Scalar::Index(e) => e.hash(state),
+        Scalar::Load { buffer, at, fill } => {
+            (buffer, at, fill.map(f32::to_bits)).hash(state);
+        }
+        Scalar::Reduced(stage) => stage.hash(state),
+        Scalar::Unary(op, x) => (op, x).hash(state),
+        Scalar::Binary(op, a, b) => (op, a, b).hash(state),
+        Scalar::Fma(a, b, c) | Scalar::Select(a, b, c) => (a, b, c).hash(state),
     }
 }

@@ -35,7 +35,7 @@ impl Display for PlannedKernel {
         let (reads, writes) = (list(self.kernel.reads()), list(self.kernel.writes()));
         let name = &self.kernel.name;
         write!(f, "{name}: {reads} -> {writes}")?;
-        match &self.plan {
+        match &*self.plan {
             Plan::Loops(plan) => write!(f, "\n    {plan}"),
             Plan::Tiles(plan) => write!(f, "\n    {plan}"),
             Plan::Repeat(plan) => write!(f, "\n    {plan}"),

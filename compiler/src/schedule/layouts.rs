@@ -16,7 +16,7 @@ use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{Buffer, BufferId, Kernel, Kernels, Role, Scalar, ScalarId, Stage};
 use crate::target::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The layout of each tensor. One with borders may take `largest_bordered` times the memory
 /// that it takes without.
@@ -119,20 +119,25 @@ fn innermost(kernels: &Kernels, accesses: &[Vec<Access>], target: &Target) -> Ve
     for (kernel, accesses) in kernels.kernels.iter().zip(accesses) {
         product_votes(kernel, accesses, buffers, target, &mut votes);
     }
-    loop {
-        for (buffer, axes) in &votes {
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); buffers.len()];
+    for (kernel, accesses) in accesses.iter().enumerate() {
+        for access in accesses {
+            users[access.buffer.index()].push(kernel);
+        }
+    }
+    while !votes.is_empty() {
+        let mut beside: BTreeSet<usize> = BTreeSet::new();
+        for (buffer, axes) in std::mem::take(&mut votes) {
             // Among equal votes the last axis needs no transposition.
             let best = axes.iter().max_by_key(|&(axis, bytes)| (bytes, axis));
             decided[buffer.index()] = best.map(|(&axis, _)| axis);
+            beside.extend(&users[buffer.index()]);
         }
-        votes.clear();
-        for accesses in accesses {
-            neighbour_votes(accesses, buffers, &decided, &mut votes);
-        }
-        if votes.is_empty() {
-            return decided;
+        for kernel in beside {
+            neighbour_votes(&accesses[kernel], buffers, &decided, &mut votes);
         }
     }
+    decided
 }
 
 fn is_free(buffers: &[Buffer], buffer: BufferId) -> bool {

@@ -37,6 +37,15 @@ pub fn slot_table(slots: &[Slot]) -> SlotTable {
     table
 }
 
+/// Whether tensors in the arena take each other's places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// Where they do not live at the same time.
+    ByLiveness,
+    /// Each has its own.
+    Never,
+}
+
 /// Where everything lies.
 pub struct Memory {
     /// By tensor.
@@ -53,6 +62,7 @@ pub fn memory(
     layouts: &[Layout],
     slots: &SlotTable,
     lasting: usize,
+    sharing: Sharing,
 ) -> Memory {
     let mut places = Vec::with_capacity(buffers.len());
     let mut input_bytes = 0;
@@ -73,7 +83,12 @@ pub fn memory(
     tenants.sort_by_key(|tenant| (std::cmp::Reverse(tenant.bytes), tenant.buffer));
     let mut placed: Vec<(usize, &Tenant)> = Vec::new();
     for tenant in &tenants {
-        let offset = first_fit(tenant, &placed, layouts);
+        let offset = match sharing {
+            Sharing::ByLiveness => first_fit(tenant, &placed, layouts),
+            Sharing::Never => placed
+                .last()
+                .map_or(0, |(offset, last)| offset + last.bytes),
+        };
         places[tenant.buffer.index()].offset = offset;
         placed.push((offset, tenant));
     }
@@ -193,23 +208,34 @@ fn heritage(kernel: &Kernel, new: BufferId, layouts: &[Layout]) -> Vec<BufferId>
     }
 }
 
-/// The lowest place that is free for the whole life of a tensor.
+/// The lowest place that is free for the whole life of a tensor: the first gap between
+/// those that it has to stay clear of, or the place of one that it may take.
 fn first_fit(tenant: &Tenant, placed: &[(usize, &Tenant)], layouts: &[Layout]) -> usize {
-    let conflicts: Vec<Conflict> = placed
+    let mut conflicts: Vec<Conflict> = placed
         .iter()
         .filter_map(|&(offset, other)| conflict(tenant, offset, other, layouts))
         .collect();
-    let mut candidates: Vec<usize> = conflicts.iter().map(|c| c.space.end).chain([0]).collect();
-    candidates.extend(conflicts.iter().map(|c| c.space.start));
-    candidates.sort_unstable();
-    let fits = |&offset: &usize| {
-        conflicts.iter().all(|conflict| {
-            let apart =
-                offset >= conflict.space.end || offset + tenant.bytes <= conflict.space.start;
-            apart || (conflict.may_coincide && offset == conflict.space.start)
-        })
-    };
-    candidates.into_iter().find(fits).unwrap_or(0)
+    conflicts.sort_unstable_by_key(|conflict| conflict.space.start);
+    let starts = |group: Option<&[Conflict]>| group.map(|group| group[0].space.start);
+    let mut groups = conflicts
+        .chunk_by(|one, next| one.space.start == next.space.start)
+        .peekable();
+    // All conflicts so far end here.
+    let mut end = 0;
+    while let Some(group) = groups.next() {
+        let start = group[0].space.start;
+        if end + tenant.bytes <= start {
+            return end;
+        }
+        let next = starts(groups.peek().copied());
+        let may_coincide = group.iter().all(|conflict| conflict.may_coincide);
+        if may_coincide && end <= start && next.is_none_or(|next| start + tenant.bytes <= next) {
+            return start;
+        }
+        let ends = group.iter().map(|conflict| conflict.space.end);
+        end = ends.fold(end, usize::max);
+    }
+    end
 }
 
 /// Memory that a tensor has to stay clear of.
@@ -226,12 +252,10 @@ fn conflict(
     layouts: &[Layout],
 ) -> Option<Conflict> {
     let at_once = tenant.life.start < other.life.end && other.life.start < tenant.life.end;
-    let same_layout = layouts[tenant.buffer.index()] == layouts[other.buffer.index()];
     let borders = tenant.keeps_border || other.keeps_border;
     // A life ends with the moment of reading, and an heir's begins with the writing
     // after it; all others begin while their kernel reads.
     let meets = touches(tenant, other) || touches(other, tenant);
-    let heir = tenant.heir_of.contains(&other.buffer) || other.heir_of.contains(&tenant.buffer);
     if !at_once && !meets && !borders {
         return None;
     }
@@ -239,8 +263,10 @@ fn conflict(
         space: offset..offset + other.bytes,
         may_coincide: match (at_once, meets) {
             (true, _) => false,
-            (false, true) => heir,
-            (false, false) => same_layout,
+            (false, true) => {
+                tenant.heir_of.contains(&other.buffer) || other.heir_of.contains(&tenant.buffer)
+            }
+            (false, false) => layouts[tenant.buffer.index()] == layouts[other.buffer.index()],
         },
     })
 }

@@ -1,7 +1,9 @@
 //! Decides everything about how kernels run: order, memory layouts, tiles and
 //! loops, the division among threads, and where each tensor lies.
 
+mod alike;
 mod display;
+mod im2col;
 mod layout;
 mod layouts;
 pub mod loops;
@@ -21,8 +23,12 @@ pub use repeat::{Argument, RepeatPlan, RepeatedLaunch};
 
 use crate::nest::{Buffer, BufferId, Kernel, Kernels};
 use crate::target::Target;
+use alike::{Alone, distinct};
+use memory::Sharing;
 use nnc_runtime::program::{Place, Region, SlotTable};
-use tiles::{TilePlan, TiledStep};
+use rayon::prelude::*;
+use std::sync::Arc;
+use tiles::TiledStep;
 
 /// A step, ready to be emitted.
 #[derive(Clone, Debug)]
@@ -53,8 +59,8 @@ pub struct PlacedBuffer {
 pub struct PlannedKernel {
     /// What to compute.
     pub kernel: Kernel,
-    /// How.
-    pub plan: Plan,
+    /// How. Equal kernels share it.
+    pub plan: Arc<Plan>,
 }
 
 /// The ways to run a kernel.
@@ -99,8 +105,8 @@ pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedul
 /// A tensor with borders may take so many times the memory that it takes without.
 const LARGEST_BORDERED: usize = 4;
 
-/// A kernel, and its tiles if it has some.
-type Planned = (Kernel, Option<TilePlan>);
+/// A kernel and its plan, which equal kernels share; loops over time get theirs later.
+type Planned = (Kernel, Option<Arc<Plan>>);
 
 /// What differs between a step and the body of a loop over time.
 struct Rules<'a> {
@@ -112,97 +118,156 @@ struct Rules<'a> {
 }
 
 fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'_>) -> Schedule {
-    let kernels = order::order(stage::stage(split::split(kernels)));
+    let mut kernels = split::split(kernels);
+    if target.without.direct_convolution {
+        kernels = im2col::im2col(kernels);
+    }
+    let kernels = order::order(stage::stage(kernels));
     let layouts = layouts::layouts(&kernels, rules.largest_bordered, target);
-    let mut tiled = Tiled::new(kernels, layouts, target);
-    let lasting = (rules.lasting)(&mut tiled.kernels);
-    let mut repeats = tiled.repeats(target);
-    let running: Vec<&Kernel> = tiled.kernels.iter().map(|(kernel, _)| kernel).collect();
-    let memory = memory::memory(&running, &tiled.buffers, &tiled.layouts, slots, lasting);
-    let placed = tiled
-        .buffers
-        .into_iter()
-        .zip(tiled.layouts)
-        .zip(memory.places);
-    let buffers: Vec<PlacedBuffer> = placed
-        .map(|((buffer, layout), place)| PlacedBuffer {
-            buffer,
-            layout,
-            place,
-        })
-        .collect();
-    let planned = tiled
-        .kernels
-        .into_iter()
-        .map(|(kernel, tiles)| PlannedKernel {
-            plan: match (tiles, &kernel.repeat) {
-                (_, Some(_)) => Plan::Repeat(repeats.remove(0)),
-                (Some(plan), None) => Plan::Tiles(plan),
-                (None, None) => Plan::Loops(loops::plan(&kernel, &buffers, target.isa)),
-            },
-            kernel,
-        });
-    Schedule {
-        kernels: planned.collect(),
+    let mut arranged = Arranged::new(kernels, layouts, target);
+    let lasting = (rules.lasting)(&mut arranged.kernels);
+    let planned = arranged.with_repeats(target);
+    let running: Vec<&Kernel> = planned.iter().map(|planned| &planned.kernel).collect();
+    let sharing = match target.without.sharing {
+        true => Sharing::Never,
+        false => Sharing::ByLiveness,
+    };
+    let Arranged {
         buffers,
-        outputs: tiled.outputs,
+        layouts,
+        outputs,
+        ..
+    } = arranged;
+    let memory = memory::memory(&running, &buffers, &layouts, slots, lasting, sharing);
+    let placed = buffers.into_iter().zip(layouts).zip(memory.places);
+    Schedule {
+        kernels: planned,
+        buffers: placed
+            .map(|((buffer, layout), place)| PlacedBuffer {
+                buffer,
+                layout,
+                place,
+            })
+            .collect(),
+        outputs,
         arena_bytes: memory.arena_bytes,
     }
 }
 
-/// Kernels of which the products run as tiles, with what that takes besides.
-struct Tiled {
+/// Kernels with their plans, and the tensors that they took besides.
+struct Arranged {
     kernels: Vec<Planned>,
     buffers: Vec<Buffer>,
     layouts: Vec<Layout>,
     outputs: Vec<(String, BufferId)>,
 }
 
-impl Tiled {
-    fn new(kernels: Kernels, layouts: Vec<Layout>, target: &Target) -> Tiled {
-        let mut tiled = Tiled {
+impl Arranged {
+    /// Plans the kernels that differ, in parallel, and puts what came of it wherever they occur.
+    fn new(kernels: Kernels, layouts: Vec<Layout>, target: &Target) -> Arranged {
+        let plain = kernels.kernels.iter().filter(|k| k.repeat.is_none());
+        let alone = plain.map(|kernel| Alone::new(kernel, &kernels.buffers, &layouts));
+        let (distinct, which) = distinct(alone);
+        let plans: Vec<Ready> = distinct
+            .par_iter()
+            .map(|kernel| Ready::new(kernel, target))
+            .collect();
+        let mut plans = which.into_iter().map(|which| &plans[which]);
+        let mut arranged = Arranged {
             kernels: Vec::with_capacity(kernels.kernels.len()),
             buffers: kernels.buffers,
             layouts,
             outputs: kernels.outputs,
         };
         for kernel in kernels.kernels {
-            match tiles::plan(&kernel, &tiled.buffers, &tiled.layouts, target) {
-                Some(plan) => tiled.add(plan),
-                None => tiled.kernels.push((kernel, None)),
+            let plan = kernel.repeat.is_none().then(|| plans.next()).flatten();
+            match plan {
+                Some(ready) => arranged.add(&kernel, ready),
+                None => arranged.kernels.push((kernel, None)),
             }
         }
-        tiled
+        arranged
     }
 
-    fn add(&mut self, plan: tiles::Tiled) {
-        for (buffer, layout) in plan.buffers {
-            self.buffers.push(buffer);
-            self.layouts.push(layout);
+    fn add(&mut self, kernel: &Kernel, ready: &Ready) {
+        let arguments = kernel.arguments();
+        let first = self.buffers.len();
+        let buffer = |own: BufferId| match arguments.get(own.index()) {
+            Some(&given) => given,
+            None => BufferId((first + own.index() - arguments.len()) as u32),
+        };
+        for (step, plan) in &ready.steps {
+            let mut step = step.clone();
+            step.map_buffers(buffer);
+            step.name.insert_str(0, &kernel.name);
+            step.origin.clone_from(&kernel.origin);
+            self.kernels.push((step, Some(Arc::clone(plan))));
         }
-        self.kernels
-            .extend(plan.steps.into_iter().map(|step| match step {
-                TiledStep::Loops(kernel) => (kernel, None),
-                TiledStep::Tiles(kernel, plan) => (kernel, Some(plan)),
-            }));
+        for (buffer, layout) in &ready.buffers {
+            self.buffers.push(buffer.clone());
+            self.layouts.push(layout.clone());
+        }
+    }
+
+    /// All kernels with their plans; each loop over time gets memory for its body.
+    fn with_repeats(&mut self, target: &Target) -> Vec<PlannedKernel> {
+        let kernels = std::mem::take(&mut self.kernels).into_iter();
+        let planned = kernels.map(|(mut kernel, plan)| {
+            let plan = plan.unwrap_or_else(|| {
+                let scratch = BufferId(self.buffers.len() as u32);
+                let (plan, buffer) = repeat::plan(&mut kernel, scratch, target);
+                self.layouts.push(Layout::row_major(buffer.extents.clone()));
+                self.buffers.push(buffer);
+                Arc::new(Plan::Repeat(plan))
+            });
+            PlannedKernel { kernel, plan }
+        });
+        planned.collect()
     }
 }
 
-impl Tiled {
-    /// The plans of the loops over time, in the order of their kernels, each of which gets
-    /// memory for its body.
-    fn repeats(&mut self, target: &Target) -> Vec<RepeatPlan> {
-        let mut plans = Vec::new();
-        for (kernel, _) in &mut self.kernels {
-            if kernel.repeat.is_some() {
-                let scratch = BufferId(self.buffers.len() as u32);
-                let (plan, buffer) = repeat::plan(kernel, scratch, target);
-                self.layouts.push(Layout::row_major(buffer.extents.clone()));
-                self.buffers.push(buffer);
-                plans.push(plan);
+/// What runs in the place of a kernel. Tensors have the numbers that the kernel by itself
+/// gives them, those that are new the numbers after them; names lack the kernel's own.
+struct Ready {
+    buffers: Vec<(Buffer, Layout)>,
+    steps: Vec<(Kernel, Arc<Plan>)>,
+}
+
+impl Ready {
+    fn new(alone: &Alone, target: &Target) -> Ready {
+        let Alone {
+            kernel,
+            buffers,
+            layouts,
+        } = alone;
+        let (new, steps) = match tiles::plan(kernel, buffers, layouts, target) {
+            Some(tiled) => (tiled.buffers, tiled.steps),
+            None => (Vec::new(), vec![TiledStep::Loops(kernel.clone())]),
+        };
+        let given = buffers.iter().zip(layouts);
+        let tensors = given.chain(new.iter().map(|(buffer, layout)| (buffer, layout)));
+        let tensors: Vec<PlacedBuffer> = tensors
+            .map(|(buffer, layout)| PlacedBuffer {
+                buffer: buffer.clone(),
+                layout: layout.clone(),
+                // Kernels get addresses when they run.
+                place: Place {
+                    region: Region::Arena,
+                    offset: 0,
+                },
+            })
+            .collect();
+        let steps = steps.into_iter().map(|step| match step {
+            TiledStep::Loops(kernel) => {
+                let plan = Plan::Loops(loops::plan(&kernel, &tensors, target.isa));
+                (kernel, Arc::new(plan))
             }
+            TiledStep::Tiles(kernel, plan) => (kernel, Arc::new(Plan::Tiles(plan))),
+        });
+        Ready {
+            steps: steps.collect(),
+            buffers: new,
         }
-        plans
     }
 }
 

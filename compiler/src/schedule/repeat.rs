@@ -10,6 +10,7 @@ use crate::target::Target;
 use nnc_runtime::program::SlotTable;
 use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 /// A loop over time with all that its code depends on.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -32,7 +33,7 @@ pub struct RepeatedLaunch {
     /// Its name.
     pub name: String,
     /// How it runs.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Where its tensors lie.
     pub arguments: Vec<Argument>,
 }
@@ -83,7 +84,7 @@ pub fn plan(kernel: &mut Kernel, scratch: BufferId, target: &Target) -> (RepeatP
         .iter()
         .map(|planned| RepeatedLaunch {
             name: planned.kernel.name.clone(),
-            plan: planned.plan.clone(),
+            plan: Arc::clone(&planned.plan),
             arguments: planned
                 .kernel
                 .arguments()
@@ -175,7 +176,7 @@ impl Display for RepeatPlan {
         let before = self.before.iter().map(|launch| ("once", launch));
         for (when, launch) in before.chain(self.each.iter().map(|launch| ("each", launch))) {
             write!(f, "\n    {when} {}", launch.name)?;
-            match &launch.plan {
+            match &*launch.plan {
                 Plan::Loops(plan) => write!(f, "\n        {plan}")?,
                 Plan::Tiles(plan) => write!(f, "\n        {plan}")?,
                 Plan::Repeat(plan) => write!(f, "\n        {plan}")?,

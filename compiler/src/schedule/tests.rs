@@ -7,8 +7,8 @@ use crate::graph::{Slot, SlotKind, Step};
 use crate::nest::{Address, Elements, Role, Value, interpret_at, verify_kernel};
 use crate::ops::Tensor;
 use crate::simplify::simplify;
-use crate::target::{Isa, Target};
-use crate::testing::nets::cnn;
+use crate::target::{Isa, Target, Without};
+use crate::testing::nets::{cnn, deep};
 use crate::testing::{elements, expected, random_step, values_for};
 use nnc_runtime::program::{Region, SlotTable};
 
@@ -116,10 +116,19 @@ fn borders_are_zero(scheduled: &Schedule, arena: &Elements) {
 }
 
 fn targets() -> impl Iterator<Item = Target> {
-    Isa::ALL.into_iter().map(|isa| Target {
+    let isas = Isa::ALL.into_iter().map(|isa| Target {
         isa,
         ..Target::host()
-    })
+    });
+    let without = Without {
+        direct_convolution: true,
+        sharing: true,
+        ..Without::default()
+    };
+    isas.chain([Target {
+        without,
+        ..Target::host()
+    }])
 }
 
 #[test]
@@ -156,4 +165,27 @@ fn loops_over_time_run_in_their_memory() {
             }
         }
     }
+}
+
+/// Work is counted, not time: of a network ten times as deep no more kernels are planned,
+/// and no more code is made.
+#[test]
+fn a_deep_network_has_few_distinct_kernels() {
+    let distinct = |layers: usize| {
+        let step = simplify(&deep(layers));
+        let (_, slots) = values_for(&step);
+        let table = slot_table(&slots.iter().map(slot).collect::<Vec<Slot>>());
+        let target = Target::host();
+        let kernels = fuse(&step);
+        let layouts = super::layouts::layouts(&kernels, super::LARGEST_BORDERED, &target);
+        let alone = kernels.kernels.iter();
+        let alone = alone.map(|kernel| super::Alone::new(kernel, &kernels.buffers, &layouts));
+        let (planned, which) = super::distinct(alone);
+        let scheduled = schedule(fuse(&step), &table, &target);
+        let plans = scheduled.kernels.iter().map(|kernel| &*kernel.plan);
+        let plans: std::collections::HashSet<&super::Plan> = plans.collect();
+        assert!(which.len() > 2 * layers, "{}", which.len());
+        (planned.len(), plans.len())
+    };
+    assert_eq!(distinct(10), distinct(50));
 }

@@ -40,14 +40,13 @@ pub fn drop_stop_gradient(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 
 /// `c + x = x + c`: so the rules below look for constants on the right alone.
 pub fn constant_last(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (op, inputs) = r.parts(id);
     let commutes = matches!(
-        op,
+        r.op(id),
         Op::Add | Op::Mul | Op::Max | Op::Min | Op::Equal | Op::And | Op::Or
     );
-    let [a, b] = inputs[..] else { return None };
+    let &[a, b] = r.inputs(id) else { return None };
     let swapped = commutes && r.constant(a).is_some() && r.constant(b).is_none();
-    swapped.then(|| r.g.push(op, &[b, a]))
+    swapped.then(|| r.like(id, &[b, a]))
 }
 
 /// `x + 0`, `x - 0`, `x * 1`, `x / 1`, `x and true`, `x or false` are x.
@@ -74,9 +73,11 @@ pub fn times_zero(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 
 /// `(x * c) * d = x * (c * d)`, `(c / x) * d = (c * d) / x`, `(x + c) + d = x + (c + d)`.
 pub fn group_constants(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (op, inputs) = r.parts(id);
-    let [inner, d] = inputs[..] else { return None };
+    let &[inner, d] = r.inputs(id) else {
+        return None;
+    };
     let d = r.constant(d)?;
+    let (op, _) = r.parts(id);
     let (inner_op, inner_inputs) = r.parts(inner);
     let [x, y] = inner_inputs[..] else {
         return None;
@@ -106,12 +107,12 @@ pub fn group_constants(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 /// `x / c = x * (1 / c)`, `x - c = x + (-c)`, of f32; the former only where `1 / c` has all
 /// its digits, which it loses where it gets too small or too large for an f32.
 pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (op, inputs) = r.parts(id);
-    let [x, c] = inputs[..] else { return None };
+    let &[x, c] = r.inputs(id) else { return None };
     if r.g.ty(x).dtype != DType::F32 {
         return None;
     }
     let value = r.constant(c)?;
+    let (op, _) = r.parts(id);
     match op {
         Op::Div => {
             if !((1.0 / value) as f32).is_normal() {
@@ -130,6 +131,9 @@ pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 
 /// Negations move towards the results, where they meet a sum and vanish.
 pub fn lift_negation(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    if !matches!(r.op(id), Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::Div) {
+        return None;
+    }
     let (op, inputs) = r.parts(id);
     let negated = |r: &Rewrite, x: NodeId| r.operands(x, &Op::Neg).map(|[x]| x);
     match (op, &inputs[..]) {

@@ -63,10 +63,10 @@ pub fn choose_instead_of_multiplying(r: &mut Rewrite, id: NodeId) -> Option<Node
 /// `f(select(m, a, c), d) = select(m, f(a, d), f(c, d))` for constants c and d (and a
 /// constant a, unless f is a product), so that the work beside the choice is one of constants.
 pub fn push_constant_into_choice(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (op, inputs) = r.parts(id);
-    if !matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div) {
+    if !matches!(r.op(id), Op::Add | Op::Sub | Op::Mul | Op::Div) {
         return None;
     }
+    let (op, inputs) = r.parts(id);
     let [left, right] = inputs[..] else {
         return None;
     };
@@ -115,16 +115,23 @@ pub fn compare_result(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
         r.note_above_alike(about, id);
         return None;
     }
-    let (op, mut inputs) = r.parts(id);
-    for input in &mut inputs {
-        if let Some([c, x]) = r.operands(*input, &Op::Less)
+    let mut inputs = Vec::new();
+    for (position, &input) in r.inputs(id).iter().enumerate() {
+        if let Some([c, x]) = r.operands(input, &Op::Less)
             && let Some(y) = r.above_alike(c, x)
         {
-            *input = r.g.less(c, y);
+            inputs.push((position, c, y));
         }
     }
+    if inputs.is_empty() {
+        return None;
+    }
+    let (op, mut operands) = r.parts(id);
+    for (position, c, y) in inputs {
+        operands[position] = r.g.less(c, y);
+    }
     let ty = r.g.ty(id).clone();
-    Some(r.g.push_as(op, &inputs, ty))
+    Some(r.g.push_as(op, &operands, ty))
 }
 
 /// The (c, x) of which a node is an activation.

@@ -50,10 +50,10 @@ pub fn narrow_broadcast(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 /// `(x * a) * b = x * (a * b)` for broadcasts (or constants) a and b, which the product
 /// then meets before they are broadcast; the same for sums.
 pub fn group_broadcasts(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (op, inputs) = r.parts(id);
-    if !matches!(op, Op::Add | Op::Mul) {
+    if !matches!(r.op(id), Op::Add | Op::Mul) {
         return None;
     }
+    let (op, inputs) = r.parts(id);
     let [left, right] = inputs[..] else {
         return None;
     };

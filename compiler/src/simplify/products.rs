@@ -78,10 +78,7 @@ pub fn sum_of_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 /// `contract(a * c, b) = contract(a, b) * c` for a constant c, where the result has fewer
 /// elements than the operand; `contract(-a, b) = -contract(a, b)` always.
 pub fn scale_after_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (Op::Contract(contract), inputs) = r.parts(id) else {
-        return None;
-    };
-    let [a, b] = inputs[..] else { return None };
+    let (contract, [a, b]) = r.product(id)?;
     for (scaled, side) in [(a, Side::A), (b, Side::B)] {
         let with = |r: &mut Rewrite, x: NodeId| match side {
             Side::A => r.g.contract(x, b, contract.clone()),
@@ -108,10 +105,8 @@ pub fn scale_after_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 /// A transposed product is a product with its axes in another order.
 pub fn transpose_in_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let (product, view) = r.view(id)?;
+    let (contract, inputs) = r.product(product)?;
     let view = view.clone();
-    let (Op::Contract(contract), inputs) = r.parts(product) else {
-        return None;
-    };
     let bare: Option<Vec<Dim>> = view.map.iter().map(IndexExpr::as_dim).collect();
     let mut bare = bare?;
     let fits = |(&dim, &size): (&Dim, &usize)| view.shape[dim] == size;
@@ -142,9 +137,7 @@ pub fn transpose_in_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
 /// A sum over a product's axes is summed in the product; that over an index which
 /// only one operand knows, before it.
 pub fn sum_out_of_product(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
-    let (Op::Contract(contract), inputs) = r.parts(id) else {
-        return None;
-    };
+    let (contract, inputs) = r.product(id)?;
     for (side, x) in [(Side::A, inputs[0]), (Side::B, inputs[1])] {
         let (mine, other) = (contract.access(side), contract.access(side.other()));
         let shape = r.g.shape(x).to_vec();

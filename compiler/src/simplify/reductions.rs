@@ -114,10 +114,10 @@ pub fn scale_after_sum(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let (axes, x, true) = reduction(r, id)? else {
         return None;
     };
-    let (op, inputs) = r.parts(x);
     if !r.read_once(x) {
         return None;
     }
+    let (op, inputs) = r.parts(x);
     let rank = r.g.shape(x).len();
     let kept: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).collect();
     match (op, &inputs[..]) {

@@ -1,6 +1,6 @@
 //! What a rewrite sees of the graph, and builds in.
 
-use crate::graph::{GraphBuilder, Node, NodeId, Op, View};
+use crate::graph::{Contract, GraphBuilder, Node, NodeId, Op, View};
 use crate::ops;
 use std::collections::HashMap;
 
@@ -80,6 +80,17 @@ impl Rewrite {
         match node.op == *op {
             true => node.inputs.as_slice().try_into().ok(),
             false => None,
+        }
+    }
+
+    /// The contraction that a node is, and its operands.
+    pub fn product(&self, id: NodeId) -> Option<(Contract, [NodeId; 2])> {
+        let node = self.g.graph().node(id);
+        match &node.op {
+            Op::Contract(contract) => {
+                Some((contract.clone(), node.inputs.as_slice().try_into().ok()?))
+            }
+            _ => None,
         }
     }
 

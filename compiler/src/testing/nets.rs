@@ -232,3 +232,27 @@ pub fn cnn(batch: usize, side: usize, channels: [usize; 2], hidden: usize, class
     adam(&mut b, loss, &weights);
     differentiate(&b.step())
 }
+
+/// Equal dense layers one after the other, trained.
+pub fn deep(layers: usize) -> Step {
+    const WIDTH: usize = 16;
+    let mut b = Bench::new();
+    let x = b.input(Type::f32([8, WIDTH]));
+    let label = b.input(Type {
+        dtype: DType::I32,
+        shape: vec![8],
+    });
+    let mut weights = Vec::new();
+    let mut y = x;
+    for _ in 0..layers {
+        let (w, bias) = (b.slot(&[WIDTH, WIDTH]), b.slot(&[WIDTH]));
+        y = matmul(&mut b.g, y, w.1);
+        y = add_bias(&mut b.g, y, bias.1, 1);
+        y = relu(&mut b.g, y);
+        weights.extend([w, bias]);
+    }
+    let loss = cross_entropy(&mut b.g, y, label);
+    b.output(loss);
+    adam(&mut b, loss, &weights);
+    differentiate(&b.step())
+}

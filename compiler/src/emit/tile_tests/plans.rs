@@ -4,12 +4,13 @@ use super::cases::{Case, Conv, product};
 use crate::nest::{Combine, Kernel, Stage, verify_kernel};
 use crate::schedule::Layout;
 use crate::schedule::tiles::{TilePlan, Tiled, TiledStep, plan};
-use crate::target::{Isa, Target};
+use crate::target::{Isa, Target, Without};
 
 fn tiled(case: &Case, isa: Isa) -> Tiled {
     let target = Target {
         isa,
         features: Vec::new(),
+        without: Without::default(),
     };
     plan(&case.kernel, &case.buffers, &case.layouts, &target).unwrap()
 }
@@ -135,6 +136,7 @@ fn without_columns_there_are_no_tiles() {
     let target = Target {
         isa: Isa::Avx512,
         features: Vec::new(),
+        without: Without::default(),
     };
     let case = product(100, 1, 100);
     assert!(plan(&case.kernel, &case.buffers, &case.layouts, &target).is_none());
