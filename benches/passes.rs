@@ -8,7 +8,7 @@ use nnc_compiler::target::Target;
 use nnc_compiler::{compile, slot_table};
 use std::time::{Duration, Instant};
 use support::table::{Align, Table};
-use support::{load, milliseconds, models};
+use support::{load, milliseconds, models, texts};
 
 /// The median of so many compilations counts, after one that warms up.
 const ROUNDS: usize = 15;
@@ -16,7 +16,7 @@ const ROUNDS: usize = 15;
 fn main() {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut passes: Vec<&str> = Vec::new();
-    for (name, text) in models() {
+    for (name, text) in models().into_iter().chain(deep()) {
         once(&name, &text);
         let rounds: Vec<Vec<(&str, Duration)>> = (0..ROUNDS).map(|_| once(&name, &text)).collect();
         passes = rounds[0].iter().map(|(pass, _)| *pass).collect();
@@ -42,6 +42,16 @@ fn main() {
     let mut table = Table::new(&columns);
     rows.into_iter().for_each(|row| table.row(row));
     println!("{table}");
+}
+
+/// Networks of equal layers, and the same a tenth as deep.
+fn deep() -> impl Iterator<Item = (String, String)> {
+    texts("benches/deep").into_iter().flat_map(|(name, text)| {
+        [10, 100].map(|depth| {
+            let text = text.replace(" = 100\n", &format!(" = {depth}\n"));
+            (format!("deep {name}, {depth}"), text)
+        })
+    })
 }
 
 /// The passes with their times. Reading the text and the library is one of them.

@@ -118,7 +118,10 @@ The text is a function of weights, prompt and seed.")]
     #[command(after_help = "\
 Examples:
   nnc bench models/mnist_cnn.nn --threads 2 --json
-  nnc bench models/mnist_cnn.nn --profile --trace step.json    where the time goes")]
+  nnc bench models/mnist_cnn.nn --profile --trace step.json    where the time goes
+  nnc bench models/mnist_cnn.nn --scaling --batches            more threads, other batches
+  nnc bench models/mnist_cnn.nn --ablation                     what the large choices are worth
+  nnc bench models/mnist_cnn.nn --without fusion --profile     one of them left out")]
     Bench(BenchArgs),
     /// Format model files
     #[command(after_help = "\
@@ -375,13 +378,22 @@ pub struct BenchArgs {
     /// Seconds to measure the training step for.
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
-    /// Show each kernel's time, work and memory traffic too.
+    /// Show each kernel's time, work and memory traffic, beside what the machine allows.
     #[arg(long)]
     pub profile: bool,
     /// Show how each kernel's work would divide among more threads.
     #[arg(long)]
     pub scaling: bool,
-    /// Write the kernels' times for Chrome's trace viewer.
+    /// Show the step's time for smaller and larger batches.
+    #[arg(long)]
+    pub batches: bool,
+    /// Show what each of the large choices is worth: the step without it.
+    #[arg(long, conflicts_with = "without")]
+    pub ablation: bool,
+    /// Do without one of the large choices; may be given several times.
+    #[arg(long, value_name = "CHOICE")]
+    pub without: Vec<Choice>,
+    /// Write what each thread does in a step for Chrome's trace viewer.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Print the figures as JSON.
@@ -406,6 +418,21 @@ pub struct DocArgs {
     /// What to print; without it, what there is.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// The large choices that steps owe their speed to.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// Tiles as machine code of our own, in the widest vectors; without: Cranelift's 128 bits.
+    WideTiles,
+    /// Operations that share a pass over memory; without: a kernel for each operation.
+    Fusion,
+    /// Convolutions that read images in place; without: matrices of copied windows.
+    DirectConvolution,
+    /// Memory planned ahead and shared; without: an arena allocated in each step.
+    StaticMemory,
+    /// One entry into the thread pool for many steps; without: one for each launch.
+    OneEntry,
 }
 
 /// More threads than this are a mistake.

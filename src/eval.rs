@@ -29,7 +29,7 @@ pub fn eval(args: &EvalArgs, report: Report) -> Outcome {
     };
     let form = if args.json { Form::Json } else { Form::Answer };
     // The measures are the result asked for, even with `--quiet`.
-    let mut progress = Progress::new(report, form, plan.epochs, &stop);
+    let mut progress = Progress::new(report, form, plan.epochs, &stop).on(&data.provenance);
     train::evaluate(&compiler, &data.test, &args.weights, &plan, &mut progress)?;
     progress.finish()
 }

@@ -22,25 +22,25 @@ pub fn models() -> Vec<(String, String)> {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let mut models = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("models/ is there") {
-        let path = entry.expect("models/ can be listed").path();
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let wanted = words.is_empty() || words.iter().any(|word| name.contains(word));
-        if wanted && path.extension().is_some_and(|extension| extension == "nn") {
-            models.push((
-                name,
-                std::fs::read_to_string(&path).expect("a model is text"),
-            ));
+    let mut models = texts("models");
+    models.retain(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)));
+    models
+}
+
+/// Names and texts of the `.nn` files of a folder of the repository.
+pub fn texts(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("the folder can be listed").path();
+        if path.extension().is_some_and(|extension| extension == "nn") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let text = std::fs::read_to_string(&path).expect("a model is text");
+            texts.push((name.into_owned(), text));
         }
     }
-    models.sort();
-    models
+    texts.sort();
+    texts
 }
 
 /// In milliseconds, with a digit more the shorter it is.

@@ -15,5 +15,5 @@ pub mod checkpoint;
 pub mod train;
 
 pub use error::{Bytes, Error, Result};
-pub use machine::{Machine, Session};
+pub use machine::{Busy, Machine, Session};
 pub use workspace::{Handle, Rows, Workspace};

@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::pool::{Crew, Pool, Worker};
 use crate::program::{Program, SlotTable};
 use crate::workspace::{Handle, Rows, Workspace};
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Threads and memory for the programs of one model.
@@ -58,6 +58,27 @@ impl Machine {
         shortest
     }
 
+    /// One step as it runs: for each thread, in order, the launches that it had a share of
+    /// and when it began and ended them, counted from the start of the step.
+    pub fn timeline(&mut self, program: Handle) -> Vec<Vec<Busy>> {
+        let threads = self.threads();
+        let lines: Vec<Mutex<Vec<Busy>>> = (0..threads).map(|_| Mutex::default()).collect();
+        self.enter(|session| session.step_timed(program, &lines));
+        let lines = lines.into_iter();
+        lines
+            .map(|line| line.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    /// A step that enters the pool anew for the samples and for each launch: the results
+    /// are those of [`Session::step_on`], and the difference in time is what it saves.
+    pub fn step_entering(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
+        self.enter(|session| session.fill(program, fill));
+        for index in 0..self.program(program).launches.len() {
+            self.enter(|session| session.launch(program, index));
+        }
+    }
+
     /// Loads a program, runs it once on `inputs` set by the caller, and frees its memory.
     pub fn run_once<R>(
         &mut self,
@@ -88,6 +109,17 @@ impl DerefMut for Machine {
     }
 }
 
+/// A thread's work on a launch, in time since the start of the step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Busy {
+    /// Its position in the program.
+    pub launch: usize,
+    /// When the thread began its share.
+    pub begun: Duration,
+    /// When it was done with it.
+    pub ended: Duration,
+}
+
 /// A machine whose threads stand ready.
 #[derive(Debug)]
 pub struct Session<'a> {
@@ -104,6 +136,33 @@ impl Session<'_> {
     /// Lets all threads fill in their share of the samples, then runs the program once.
     pub fn step_on(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
         self.perform(program, Some(fill));
+    }
+
+    fn fill(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
+        let bound = self.workspace.bound(program);
+        self.crew.each(&|worker: Worker<'_>| {
+            // SAFETY: as in `perform`.
+            fill(&mut unsafe { bound.rows(worker) });
+        });
+    }
+
+    fn step_timed(&mut self, program: Handle, lines: &[Mutex<Vec<Busy>>]) {
+        let bound = self.workspace.bound(program);
+        let start = Instant::now();
+        self.crew.each(&|worker: Worker<'_>| {
+            let mut line = lines[worker.index()]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let mut tell = |launch, times: Range<Instant>| {
+                line.push(Busy {
+                    launch,
+                    begun: times.start - start,
+                    ended: times.end - start,
+                });
+            };
+            // SAFETY: as in `perform`.
+            unsafe { bound.perform_timed(worker, &mut tell) };
+        });
     }
 
     fn launch(&mut self, program: Handle, index: usize) {
@@ -256,36 +315,71 @@ mod tests {
         }
     }
 
-    fn losses_and_weights(threads: usize) -> (Vec<f32>, Vec<f32>) {
+    /// The ways to make a step, which differ in nothing but time.
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum Way {
+        InOneEntry,
+        Entering,
+        Renewing,
+    }
+
+    fn losses_and_weights(threads: usize, way: Way) -> (Vec<f32>, Vec<f32>) {
         let mut machine = Machine::new(slots(), threads).unwrap();
         let program = machine.load(Arc::new(step_program())).unwrap();
-        let losses = machine.enter(|session| {
-            let mut losses = Vec::new();
-            for step in 1..=50 {
-                session.set(program, &InputKind::Step, step as f32);
-                session.step_on(program, &|rows| {
-                    let samples = rows.samples();
-                    let x = rows.field::<f32>(0);
-                    for (row, i) in x.chunks_mut(FEATURES).zip(samples) {
-                        for (j, value) in row.iter_mut().enumerate() {
-                            *value = ((i * 7 + j * 3 + step) % 11) as f32 * 0.01 - 0.04;
-                        }
+        let mut losses = Vec::new();
+        for step in 1..=50 {
+            machine.set(program, &InputKind::Step, step as f32);
+            let fill = |rows: &mut Rows<'_>| {
+                let samples = rows.samples();
+                let x = rows.field::<f32>(0);
+                for (row, i) in x.chunks_mut(FEATURES).zip(samples) {
+                    for (j, value) in row.iter_mut().enumerate() {
+                        *value = ((i * 7 + j * 3 + step) % 11) as f32 * 0.01 - 0.04;
                     }
-                });
-                losses.push(session.output::<f32>(program, "loss").unwrap()[0]);
+                }
+            };
+            match way {
+                Way::InOneEntry => machine.enter(|session| session.step_on(program, &fill)),
+                Way::Entering => machine.step_entering(program, &fill),
+                Way::Renewing => machine.enter(|session| {
+                    session.renew(program).unwrap();
+                    session.step_on(program, &fill);
+                }),
             }
-            losses
-        });
+            losses.push(machine.output::<f32>(program, "loss").unwrap()[0]);
+        }
         (losses, machine.slot::<f32>(0).to_vec())
     }
 
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
-        let one = losses_and_weights(1);
+        let one = losses_and_weights(1, Way::InOneEntry);
         assert!(one.0.iter().all(|loss| loss.is_finite()) && one.0[49] != one.0[48]);
         for threads in [2, 3, 8] {
-            assert_eq!(losses_and_weights(threads), one, "{threads} threads");
+            for way in [Way::InOneEntry, Way::Entering, Way::Renewing] {
+                let these = losses_and_weights(threads, way);
+                assert_eq!(these, one, "{threads} threads, {way:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_timeline_has_a_row_for_each_thread_and_does_the_work_once() {
+        let mut machine = Machine::new(slots(), 2).unwrap();
+        let program = machine.load(Arc::new(step_program())).unwrap();
+        machine.set(program, &InputKind::Step, 1.0_f32);
+        let lines = machine.timeline(program);
+        let launches: Vec<Vec<usize>> = lines
+            .iter()
+            .map(|line| line.iter().map(|busy| busy.launch).collect())
+            .collect();
+        // The mean is one task, which the first thread has.
+        assert_eq!(launches, [vec![0, 1, 2], vec![0, 2]]);
+        for line in &lines {
+            assert!(line.iter().all(|busy| busy.begun <= busy.ended));
+            assert!(line.windows(2).all(|two| two[0].ended <= two[1].begun));
+        }
+        assert_eq!(machine.slot::<f32>(0), [0.0, 1.0, 2.0, 3.0, 4.0]);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! when the machine could not hold them.
 
 mod available;
+mod resident;
 
 pub use available::available_memory;
+pub use resident::peak_resident;
 
 use crate::error::{Error, Result};
 use std::alloc::{self, Layout};
@@ -39,7 +41,8 @@ impl Region {
         Region::zeroed_within(bytes, what, available_memory())
     }
 
-    fn zeroed_within(bytes: usize, what: &str, available: u64) -> Result<Region> {
+    /// The same where this much is available.
+    pub(crate) fn zeroed_within(bytes: usize, what: &str, available: u64) -> Result<Region> {
         let too_large = || Error::TooLarge {
             what: what.to_string(),
             needed: bytes as u64,

@@ -46,7 +46,7 @@ pub struct Launch {
     pub flop: u64,
     /// Bytes of distinct memory that it reads and writes.
     pub bytes: u64,
-    /// `mnist_cnn.nn:6`, for profiles.
+    /// The instance that it belongs to, for profiles: `mnist_cnn/conv2d_1`, `adam`.
     pub origin: String,
 }
 

@@ -12,6 +12,7 @@ use crate::program::{
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A program that a [`Workspace`] holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,6 +46,16 @@ impl Workspace {
         let bound = Bound::new(program, &self.slots)?;
         self.programs.push(Some(bound));
         Ok(Handle(self.programs.len() - 1))
+    }
+
+    /// Exchanges a program's arena for a new one, as whoever does not plan memory ahead
+    /// does in every step.
+    pub fn renew(&mut self, handle: Handle) -> Result<()> {
+        let slots = &self.slots;
+        match &mut self.programs[handle.0] {
+            Some(bound) => bound.renew(slots),
+            None => panic!("runtime: program {} was unloaded", handle.0),
+        }
     }
 
     /// Frees a program's memory; its handle must not be used again.
@@ -215,6 +226,17 @@ struct BoundLaunch {
     meet: bool,
 }
 
+impl BoundLaunch {
+    /// A thread's tasks.
+    fn share(&self, worker: Worker<'_>) -> Range<u64> {
+        match (self.alone, worker.index()) {
+            (false, _) => worker.share(self.tasks),
+            (true, 0) => 0..self.tasks,
+            (true, _) => 0..0,
+        }
+    }
+}
+
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -231,12 +253,7 @@ impl Bound {
         let what = format!("the {} step", program.name);
         let arena = Region::zeroed(program.arena_bytes, &what)?;
         let inputs = Region::zeroed(program.input_bytes, &what)?;
-        let resolve = |place: &Place| match place.region {
-            Lifetime::Arena => arena.address(place.offset),
-            Lifetime::Slots => slots.address(place.offset),
-            Lifetime::Inputs => inputs.address(place.offset),
-        };
-        let mut addresses = Vec::new();
+        let mut places = 0;
         let mut launches: Vec<BoundLaunch> = Vec::new();
         for launch in &program.launches {
             let alone = !launch.parallel || launch.tasks <= 1;
@@ -246,22 +263,46 @@ impl Bound {
             }
             launches.push(BoundLaunch {
                 kernel: launch.kernel,
-                first: addresses.len(),
+                first: places,
                 tasks: launch.tasks,
                 alone,
                 meet: false,
             });
-            addresses.extend(launch.args.iter().map(resolve));
+            places += launch.args.len();
         }
         let samples = check_inputs(&program);
-        Ok(Bound {
+        let mut bound = Bound {
             program,
             arena,
             inputs,
-            addresses: Addresses(addresses),
+            addresses: Addresses(Vec::with_capacity(places)),
             launches,
             samples,
-        })
+        };
+        bound.resolve(slots);
+        Ok(bound)
+    }
+
+    /// Finds the address of each launch's arguments.
+    fn resolve(&mut self, slots: &Region) {
+        let (arena, inputs) = (&self.arena, &self.inputs);
+        let address = |place: &Place| match place.region {
+            Lifetime::Arena => arena.address(place.offset),
+            Lifetime::Slots => slots.address(place.offset),
+            Lifetime::Inputs => inputs.address(place.offset),
+        };
+        let places = self.program.launches.iter().flat_map(|launch| &launch.args);
+        self.addresses.0.clear();
+        self.addresses.0.extend(places.map(address));
+    }
+
+    /// Exchanges the arena for a new one.
+    fn renew(&mut self, slots: &Region) -> Result<()> {
+        // That it fits was found when the program was loaded.
+        let bytes = self.program.arena_bytes;
+        self.arena = Region::zeroed_within(bytes, &self.program.name, u64::MAX)?;
+        self.resolve(slots);
+        Ok(())
     }
 
     /// One thread's part of a step.
@@ -274,6 +315,30 @@ impl Bound {
         for launch in &self.launches {
             // SAFETY: launches are separated by meetings, or done by one thread in order.
             unsafe { self.launch(launch, worker) };
+            if launch.meet {
+                worker.meet();
+            }
+        }
+    }
+
+    /// One thread's part of a step, telling when it began and ended each launch that it
+    /// had a share of.
+    ///
+    /// # Safety
+    /// As for `perform`.
+    pub(crate) unsafe fn perform_timed(
+        &self,
+        worker: Worker<'_>,
+        tell: &mut dyn FnMut(usize, Range<Instant>),
+    ) {
+        let _flush = FlushToZero::new();
+        for (index, launch) in self.launches.iter().enumerate() {
+            let begun = Instant::now();
+            // SAFETY: as in `perform`.
+            unsafe { self.launch(launch, worker) };
+            if !launch.share(worker).is_empty() {
+                tell(index, begun..Instant::now());
+            }
             if launch.meet {
                 worker.meet();
             }
@@ -293,11 +358,7 @@ impl Bound {
     /// # Safety
     /// As for `perform_one`.
     unsafe fn launch(&self, launch: &BoundLaunch, worker: Worker<'_>) {
-        let share = match (launch.alone, worker.index()) {
-            (false, _) => worker.share(launch.tasks),
-            (true, 0) => 0..launch.tasks,
-            (true, _) => 0..0,
-        };
+        let share = launch.share(worker);
         if !share.is_empty() {
             let args = self.addresses.0[launch.first..].as_ptr();
             // SAFETY: by the contract of `Program`, the kernel touches only the tensors

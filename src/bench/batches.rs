@@ -3,7 +3,7 @@
 use nnc_compiler::graph::Field;
 use nnc_runtime::data::{self, Affine, Column, Split, Values};
 use nnc_runtime::rng::{Random, Stream};
-use nnc_runtime::{Handle, Session};
+use nnc_runtime::{Handle, Machine, Session};
 use std::sync::Arc;
 
 /// How many different batches: enough that none is still in the cache from the last time
@@ -33,9 +33,30 @@ impl Batches {
 
     /// Runs one step on the batch of this number.
     pub fn step(&self, session: &mut Session<'_>, program: Handle, number: usize) {
-        let start = number % BATCHES * self.batch;
-        let rows = &self.order[start..start + self.batch];
+        let rows = self.rows(number);
         session.step_on(program, &|part| self.samples.gather(rows, part));
+    }
+
+    /// The same, the threads being gathered for each launch.
+    #[allow(dead_code, reason = "benches do not ask what is lost")]
+    pub fn step_entering(&self, machine: &mut Machine, program: Handle, number: usize) {
+        let rows = self.rows(number);
+        machine.step_entering(program, &|part| self.samples.gather(rows, part));
+    }
+
+    /// Bytes of all samples.
+    #[allow(dead_code, reason = "benches do not tell of memory")]
+    pub fn bytes(&self) -> usize {
+        let fields = self.samples.columns().iter();
+        let each: usize = fields
+            .map(|c| c.field.shape.iter().product::<usize>())
+            .sum();
+        self.order.len() * each * size_of::<f32>()
+    }
+
+    fn rows(&self, number: usize) -> &[u32] {
+        let start = number % BATCHES * self.batch;
+        &self.order[start..start + self.batch]
     }
 }
 

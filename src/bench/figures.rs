@@ -1,9 +1,11 @@
 //! What `nnc bench` found, for people and for programs.
 
+use super::ablation::{self, Ablation};
 use super::measure::Times;
 use super::profile::Profile;
-use crate::model::Memory;
-use crate::report::{Align, Table, flop, milliseconds};
+use crate::cli::Choice;
+use crate::model::{Compiled, Memory};
+use crate::report::{Align, Table, bytes, flop, milliseconds};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -17,12 +19,16 @@ pub struct Figures {
     pub threads: usize,
     /// `avx512`
     pub isa: String,
+    /// What was left out.
+    pub without: Vec<Choice>,
     /// The training step.
     pub training: Work,
     /// The net alone: at the model's batch, and at 1.
     pub inference: Vec<Work>,
+    /// The training step with other batches, if asked for.
+    pub other_batches: Vec<Work>,
     /// Fused multiply-adds that the machine can do with the same threads, as FLOP per
-    /// second; the better of two measurements around that of the step.
+    /// second; the better of two measurements after that of the step.
     pub peak: f64,
     /// From the model's text to the code of the initial values and the training step.
     pub compile: Duration,
@@ -31,10 +37,23 @@ pub struct Figures {
     pub first_step: Duration,
     /// Planned memory of the training step.
     pub memory: Memory,
+    /// What the process held at most when the training step had been measured.
+    pub resident: Option<Resident>,
     /// Of the training step's kernels, if asked for.
     pub profile: Option<Profile>,
     /// How its work divides among more threads, if asked for.
     pub scaling: Option<String>,
+    /// What each of the large choices is worth, if asked for.
+    pub ablation: Option<Ablation>,
+}
+
+/// Memory of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resident {
+    /// Bytes that were resident at once.
+    pub peak: u64,
+    /// Bytes of the samples among them.
+    pub samples: u64,
 }
 
 /// A program and how long it takes.
@@ -49,6 +68,15 @@ pub struct Work {
 }
 
 impl Work {
+    /// What was measured of a program.
+    pub fn new(batch: usize, times: Times, compiled: &Compiled) -> Work {
+        Work {
+            batch,
+            times,
+            flop: compiled.flop,
+        }
+    }
+
     /// FLOP per second.
     fn rate(&self) -> f64 {
         self.flop as f64 / self.times.median.as_secs_f64()
@@ -65,6 +93,8 @@ impl Figures {
         add("batch", json!(step.batch));
         add("threads", json!(self.threads));
         add("isa", json!(self.isa));
+        let without = self.without.iter().map(|&choice| ablation::name(choice));
+        add("without", without.collect());
         add("step_ms", json!(in_ms(step.times.median)));
         add("step_ms_min", json!(in_ms(step.times.least)));
         add("steps", json!(step.times.steps));
@@ -72,6 +102,7 @@ impl Figures {
         add("gflops", json!(step.rate() / 1e9));
         add("peak_gflops", json!(self.peak / 1e9));
         add("fraction_of_peak", json!(step.rate() / self.peak));
+        add("times_the_limit", json!(self.peak / step.rate()));
         for work in &self.inference {
             let key = if work.batch == 1 {
                 "inference_1"
@@ -86,10 +117,46 @@ impl Figures {
         add("arena_bytes", json!(self.memory.arena));
         add("slot_bytes", json!(self.memory.slots));
         add("input_bytes", json!(self.memory.inputs));
+        if let Some(resident) = self.resident {
+            add("peak_resident_bytes", json!(resident.peak));
+            add("sample_bytes", json!(resident.samples));
+        }
+        if !self.other_batches.is_empty() {
+            let batches = self.other_batches.iter().map(|work| {
+                json!({
+                    "batch": work.batch,
+                    "step_ms": in_ms(work.times.median),
+                    "step_ms_min": in_ms(work.times.least),
+                })
+            });
+            add("batches", batches.collect());
+        }
+        if let Some(ablation) = &self.ablation {
+            add("ablation", ablation.json());
+        }
         if let Some(profile) = &self.profile {
             add("kernels", profile.json());
         }
         Value::Object(members).to_string()
+    }
+
+    fn by_batch(&self) -> Table {
+        let mut table = Table::new(&[
+            ("batch", Align::Right),
+            ("median ms", Align::Right),
+            ("us a sample", Align::Right),
+            ("of peak", Align::Right),
+        ]);
+        for work in &self.other_batches {
+            let a_sample = work.times.median.as_secs_f64() * 1e6 / work.batch as f64;
+            table.row([
+                work.batch.to_string(),
+                milliseconds(work.times.median),
+                format!("{a_sample:.2}"),
+                format!("{:.1} %", 100.0 * work.rate() / self.peak),
+            ]);
+        }
+        table
     }
 
     fn row(&self, what: &str, work: &Work) -> Vec<String> {
@@ -101,6 +168,7 @@ impl Figures {
             flop(work.flop),
             format!("{:.1}", work.rate() / 1e9),
             format!("{:.1} %", 100.0 * work.rate() / self.peak),
+            format!("{:.2}", self.peak / work.rate()),
         ]
     }
 }
@@ -123,12 +191,16 @@ impl fmt::Display for Figures {
             ("work", Align::Right),
             ("GFLOP/s", Align::Right),
             ("of peak", Align::Right),
+            ("times the limit", Align::Right),
         ]);
         table.row(self.row("training step", &self.training));
         for work in &self.inference {
             table.row(self.row("inference", work));
         }
         writeln!(f, "{table}\n")?;
+        if !self.other_batches.is_empty() {
+            writeln!(f, "{}\n", self.by_batch())?;
+        }
         writeln!(f, "compile     {} ms", milliseconds(self.compile))?;
         writeln!(
             f,
@@ -136,11 +208,22 @@ impl fmt::Display for Figures {
             milliseconds(self.first_step)
         )?;
         write!(f, "memory      {}", self.memory)?;
+        if let Some(Resident { peak, samples }) = self.resident {
+            let rest = bytes(peak.saturating_sub(samples) as usize);
+            let samples = bytes(samples as usize);
+            write!(
+                f,
+                "\nresident    {rest} at most, besides {samples} of samples"
+            )?;
+        }
         if let Some(profile) = &self.profile {
             write!(f, "\n\n{profile}")?;
         }
-        match &self.scaling {
-            Some(scaling) => write!(f, "\n\n{scaling}"),
+        if let Some(scaling) = &self.scaling {
+            write!(f, "\n\n{scaling}")?;
+        }
+        match &self.ablation {
+            Some(ablation) => write!(f, "\n\n{ablation}"),
             None => Ok(()),
         }
     }

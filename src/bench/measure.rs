@@ -47,6 +47,26 @@ pub fn steady<E>(
 }
 
 impl Times {
+    /// Before anything is measured.
+    #[allow(dead_code, reason = "benches measure once")]
+    pub fn none() -> Times {
+        Times {
+            median: Duration::MAX,
+            least: Duration::MAX,
+            steps: 0,
+        }
+    }
+
+    /// Of two measurements of the same, that which was disturbed less.
+    #[allow(dead_code, reason = "benches measure once")]
+    pub fn better(self, other: Times) -> Times {
+        Times {
+            median: self.median.min(other.median),
+            least: self.least.min(other.least),
+            steps: self.steps + other.steps,
+        }
+    }
+
     fn of(mut times: Vec<Duration>) -> Times {
         times.sort_unstable();
         Times {

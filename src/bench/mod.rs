@@ -1,36 +1,37 @@
 //! `nnc bench`: the training step and inference in their steady state, beside what
 //! the machine could do at most, measured in the same run.
 
+mod ablation;
+mod bandwidth;
 mod batches;
 mod figures;
 mod measure;
 mod peak;
 mod profile;
 mod scaling;
+mod stand;
 mod trace;
 
 use crate::cli::BenchArgs;
 use crate::failure::Outcome;
-use crate::model::{Compiled, Compiler, Loaded};
+use crate::model::{Compiler, Loaded};
 use crate::report::Report;
+use ablation::Ablation;
+use bandwidth::Bandwidth;
 use batches::Batches;
-use figures::{Figures, Work};
-use measure::{Times, steady};
+use figures::{Figures, Resident, Work};
 use nnc_runtime::files::write_atomically;
-use nnc_runtime::program::{InputKind, Program};
-use nnc_runtime::rng::{Stream, step_seed};
-use nnc_runtime::train::{Phase, Programs};
-use nnc_runtime::{Handle, Machine};
+use nnc_runtime::memory::peak_resident;
+use nnc_runtime::train::Phase;
 use peak::peak;
-use profile::profile;
+use profile::{Profile, Roofline, profile};
 use scaling::Scaling;
-use std::sync::Arc;
+use stand::{Stand, Way};
 use std::time::{Duration, Instant};
 
-/// What schedules are told of the run's length.
-const TOTAL_STEPS: f32 = 10_000.0;
-/// Inference is measured for this part of the time that the training step gets.
-const INFERENCE_SHARE: u32 = 4;
+/// Inference and other batches are measured for this part of the time that the training
+/// step gets.
+const SHARE: u32 = 4;
 
 /// Measures; `start` is when the process began.
 pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
@@ -38,66 +39,91 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     let loaded = Loaded::load(&args.model, &report)?;
     let experiment = &loaded.model.experiment;
     let compiler = Compiler::new(&loaded, &args.machine)?;
-    let init = compiler.program(Phase::Init, experiment.batch)?;
+    let compiler = compiler.for_target(ablation::target(compiler.target(), &args.without));
+    let way = Way::of(&args.without);
+    let seed = args.machine.seed.unwrap_or(experiment.seed);
+    let mut stand = Stand::new(&compiler, seed, way)?;
     let step = compiler.compiled(Phase::Train, experiment.batch)?;
     let compile = clock.elapsed();
     let memory = compiler.memory()?;
 
-    let seed = args.machine.seed.unwrap_or(experiment.seed);
     let clock = Instant::now();
     let batches = Batches::generate(&experiment.fields, experiment.batch, seed);
     let generating = clock.elapsed();
-    let mut bench = Bench {
-        machine: Machine::new(compiler.slots().clone(), compiler.threads())?,
-        init,
-        seed,
-    };
-    bench.initialize()?;
-    let handle = bench.load(Arc::clone(&step.program))?;
-    bench
-        .machine
-        .enter(|session| batches.step(session, handle, 0));
+    stand.initialize()?;
+    let handle = stand.load(&step)?;
+    stand.once(handle, &batches);
     let first_step = start.elapsed() - generating;
 
     let budget = Duration::from_secs_f64(args.seconds);
-    let peak_before = peak(compiler.target());
-    let training = Work {
-        batch: experiment.batch,
-        times: bench.steady(handle, &batches, budget)?,
-        flop: step.flop,
-    };
-    let peak = peak_before.max(peak(compiler.target()));
-    let mut inference = Vec::new();
-    for batch in [experiment.batch, 1] {
-        let compiled = compiler.compiled(Phase::Predict, batch)?;
+    let times = stand.steady(handle, &batches, budget)?;
+    let resident = peak_resident().map(|peak| Resident {
+        peak,
+        samples: batches.bytes() as u64,
+    });
+    let mut limit = peak(compiler.target());
+    let training = Work::new(experiment.batch, times, &step);
+    let mut work = |phase, batch: usize| -> Outcome<Work> {
         let batches = Batches::generate(&experiment.fields, batch, seed);
-        inference.push(bench.inference(compiled, &batches, batch, budget / INFERENCE_SHARE)?);
+        let compiled = compiler.compiled(phase, batch)?;
+        let handle = stand.load(&compiled)?;
+        let times = stand.steady(handle, &batches, budget / SHARE)?;
+        stand.unload(handle);
+        Ok(Work::new(batch, times, &compiled))
+    };
+    let mut inference = Vec::new();
+    if compiler.has(Phase::Predict) {
+        for batch in [experiment.batch, 1] {
+            inference.push(work(Phase::Predict, batch)?);
+        }
     }
+    let mut other_batches = Vec::new();
+    if args.batches {
+        for batch in others(experiment.batch) {
+            other_batches.push(work(Phase::Train, batch)?);
+        }
+    }
+    limit = limit.max(peak(compiler.target()));
     let wanted = args.profile || args.scaling || args.trace.is_some();
-    let profile = match wanted {
+    let profile: Option<Profile> = match wanted {
         true => {
-            bench.initialize()?;
-            Some(profile(&mut bench.machine, handle, peak))
+            stand.initialize()?;
+            let spans = step.spans.iter();
+            let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
+            let roofline = Roofline {
+                peak: limit,
+                bandwidth: Bandwidth::measure(),
+            };
+            let places: Vec<String> = places.collect();
+            Some(profile(&mut stand.machine, handle, &places, roofline))
         }
         false => None,
     };
     if let (Some(file), Some(profile)) = (&args.trace, &profile) {
-        write_atomically(file, trace::trace(profile).as_bytes())?;
+        write_atomically(file, trace::trace(profile, loaded.name()).as_bytes())?;
     }
+    let ablation = match args.ablation {
+        true => Some(Ablation::measure(&compiler, &batches, seed, budget)?),
+        false => None,
+    };
     let scaling = profile.as_ref().filter(|_| args.scaling);
     let scaling = scaling.map(|profile| Scaling::new(profile, compiler.threads()).to_string());
     let figures = Figures {
         net: loaded.name().to_string(),
         threads: compiler.threads(),
         isa: compiler.isa().to_string(),
+        without: args.without.clone(),
         training,
         inference,
-        peak,
+        other_batches,
+        peak: limit,
         compile,
         first_step,
         memory,
+        resident,
         profile: profile.filter(|_| args.profile),
         scaling,
+        ablation,
     };
     match args.json {
         true => report.result(figures.json()),
@@ -105,65 +131,12 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     }
 }
 
-/// A machine to measure on.
-struct Bench {
-    machine: Machine,
-    init: Arc<Program>,
-    seed: u64,
-}
-
-impl Bench {
-    /// Fills all slots with their initial values.
-    fn initialize(&mut self) -> nnc_runtime::Result<()> {
-        let seed = step_seed(self.seed, Stream::Init, 0);
-        let init = Arc::clone(&self.init);
-        self.machine.run_once(
-            init,
-            |w, init| w.set(init, &InputKind::Seed, seed),
-            |_, _| (),
-        )
-    }
-
-    /// Loads a program and sets all its inputs but the samples.
-    fn load(&mut self, program: Arc<Program>) -> nnc_runtime::Result<Handle> {
-        let handle = self.machine.load(program)?;
-        let seed = step_seed(self.seed, Stream::Train, 1);
-        self.machine.set(handle, &InputKind::Seed, seed);
-        self.machine.set(handle, &InputKind::Step, 1.0_f32);
-        self.machine.set(handle, &InputKind::Epoch, 1.0_f32);
-        self.machine
-            .set(handle, &InputKind::TotalSteps, TOTAL_STEPS);
-        Ok(handle)
-    }
-
-    fn steady(
-        &mut self,
-        program: Handle,
-        batches: &Batches,
-        budget: Duration,
-    ) -> nnc_runtime::Result<Times> {
-        steady(budget, |round| {
-            self.initialize()?;
-            self.machine
-                .enter(|session| round(&mut |number| batches.step(session, program, number)));
-            Ok(())
-        })
-    }
-
-    fn inference(
-        &mut self,
-        compiled: Compiled,
-        batches: &Batches,
-        batch: usize,
-        budget: Duration,
-    ) -> nnc_runtime::Result<Work> {
-        let handle = self.load(compiled.program)?;
-        let times = self.steady(handle, batches, budget)?;
-        self.machine.unload(handle);
-        Ok(Work {
-            batch,
-            times,
-            flop: compiled.flop,
-        })
-    }
+/// Batches to compare with one: smaller and larger ones.
+fn others(batch: usize) -> Vec<usize> {
+    let mut others: Vec<usize> = [batch / 4, batch / 2, batch, batch * 2, batch * 4]
+        .into_iter()
+        .filter(|&other| other > 0)
+        .collect();
+    others.dedup();
+    others
 }

@@ -52,9 +52,11 @@ impl fmt::Display for Scaling<'_> {
             ("tasks", Align::Right),
         ];
         columns.extend(shares.iter().map(|share| (share.as_str(), Align::Right)));
+        columns.push(("barrier", Align::Left));
         let mut table = Table::new(&columns);
-        for row in &self.profile.rows {
-            let tasks = if row.parallel { row.tasks } else { 1 };
+        let barriers = barriers(&self.profile.rows);
+        for (row, &barrier) in self.profile.rows.iter().zip(&barriers) {
+            let tasks = if row.alone() { 1 } else { row.tasks };
             let mut cells = vec![
                 row.kernel.clone(),
                 milliseconds(self.alone(row)),
@@ -63,6 +65,7 @@ impl fmt::Display for Scaling<'_> {
             cells.extend(
                 THREADS.map(|threads| format!("{:.1} %", 100.0 * largest_share(row, threads))),
             );
+            cells.push(if barrier { "after it" } else { "" }.to_string());
             table.row(cells);
         }
         let mut last = vec![
@@ -71,19 +74,32 @@ impl fmt::Display for Scaling<'_> {
             String::new(),
         ];
         last.extend(THREADS.map(|threads| format!("{:.1}", self.speedup(threads))));
+        let count = barriers.iter().filter(|&&barrier| barrier).count();
+        last.push(format!("{count} in all"));
         table.row(last);
         writeln!(f, "{table}\n")?;
         write!(
             f,
-            "The share of a kernel is that of the thread with most tasks; after each of the {} kernels all threads meet.",
-            self.profile.rows.len()
+            "The share of a kernel is that of the thread with most tasks. Where kernels in a row are one\n\
+             thread's, there is no barrier between them; else all threads meet, whatever their number.\n\
+             The last line leaves out what barriers cost and that threads share caches and memory."
         )
     }
 }
 
+/// After which kernels all threads meet.
+fn barriers(rows: &[Row]) -> Vec<bool> {
+    let next = rows.iter().skip(1).map(Some).chain([None]);
+    rows.iter()
+        .zip(next)
+        // At its end, the whole step is waited for.
+        .map(|(row, next)| next.is_none_or(|next| !(row.alone() && next.alone())))
+        .collect()
+}
+
 /// Of a kernel's tasks, the part that the busiest thread has.
 fn largest_share(row: &Row, threads: u64) -> f64 {
-    if !row.parallel || row.tasks == 0 {
+    if row.alone() {
         return 1.0;
     }
     row.tasks.div_ceil(threads) as f64 / row.tasks as f64
@@ -91,12 +107,15 @@ fn largest_share(row: &Row, threads: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bandwidth::Bandwidth;
+    use super::super::profile::Roofline;
     use super::*;
 
     fn row(parallel: bool, tasks: u64, ms: u64) -> Row {
         Row {
             kernel: "k".into(),
             origin: String::new(),
+            place: String::new(),
             time: Duration::from_millis(ms),
             flop: 0,
             bytes: 0,
@@ -117,10 +136,25 @@ mod tests {
         // 64 ms that divide by 64, measured with 2 threads, and 1 ms that does not.
         let profile = Profile {
             rows: vec![row(true, 64, 32), row(false, 1, 1)],
-            peak: 1.0,
+            timeline: Vec::new(),
+            roofline: Roofline {
+                peak: 1.0,
+                bandwidth: Bandwidth::flat(1.0),
+            },
         };
         let scaling = Scaling::new(&profile, 2);
         assert!((scaling.speedup(1) - 1.0).abs() < 1e-9);
         assert!((scaling.speedup(64) - 65.0 / 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn kernels_of_one_thread_do_not_meet() {
+        let rows = [
+            row(true, 4, 1),
+            row(false, 4, 1),
+            row(true, 1, 1),
+            row(true, 4, 1),
+        ];
+        assert_eq!(barriers(&rows), [true, false, true, true]);
     }
 }

@@ -2,6 +2,7 @@
 
 use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, SavedTensors, Signature};
 use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
+use nnc_runtime::Error;
 use nnc_runtime::checkpoint::saved_tensors;
 use nnc_runtime::data::{self, Call, ParameterKind, Places, Value};
 use std::path::Path;
@@ -47,6 +48,23 @@ impl Catalog for Catalogue {
     fn weights(&self, path: &str) -> Result<SavedTensors, String> {
         let folder = self.places.model.as_deref().unwrap_or(Path::new(""));
         saved_tensors(&folder.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), String> {
+        let fields: Vec<data::Field> = fields.iter().map(runtime_field).collect();
+        let checked = data::check_step(&call(&step.name, &step.arguments), &fields);
+        checked.map_err(|error| match error {
+            Error::BadArgument { fault, .. } => fault,
+            other => other.to_string(),
+        })
+    }
+}
+
+fn runtime_field(field: &Field) -> data::Field {
+    data::Field {
+        name: field.name.clone(),
+        shape: field.shape.clone(),
+        classes: field.classes,
     }
 }
 

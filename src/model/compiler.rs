@@ -6,6 +6,7 @@ use crate::failure::{Failure, Outcome};
 use nnc_compiler::graph::{self, flops};
 use nnc_compiler::target::{Isa, Target};
 use nnc_compiler::{Product, compile, slot_table};
+use nnc_grammar::Span;
 use nnc_runtime::Error;
 use nnc_runtime::program::{Program, SlotTable};
 use nnc_runtime::train::{Phase, Programs};
@@ -28,6 +29,8 @@ pub struct Compiled {
     pub program: Arc<Program>,
     /// Two for each multiply-accumulate of its products, nothing for element-wise work.
     pub flop: u64,
+    /// For each launch, the expression in the model that it came from.
+    pub spans: Arc<Vec<Option<Span>>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -52,6 +55,28 @@ impl<'a> Compiler<'a> {
             slots: slot_table(&loaded.model.slots),
             compiled: Mutex::default(),
         })
+    }
+
+    /// The same model compiled for another target.
+    pub fn for_target(&self, target: Target) -> Compiler<'a> {
+        Compiler {
+            loaded: self.loaded,
+            target,
+            threads: self.threads,
+            slots: self.slots.clone(),
+            compiled: Mutex::default(),
+        }
+    }
+
+    /// Whether the model has a step for a phase; some have no net to predict with.
+    pub fn has(&self, phase: Phase) -> bool {
+        let model = &self.loaded.model;
+        model.steps.contains_key(&graph_phase(phase))
+    }
+
+    /// The batch size that the model or the command line says.
+    pub fn batch(&self) -> usize {
+        self.loaded.model.experiment.batch
     }
 
     /// How many threads compile and run.
@@ -104,14 +129,24 @@ impl<'a> Compiler<'a> {
             return Err(Error::Program(fault));
         };
         let mut flop = 0;
-        let program = compile(step, &self.slots, &self.target, &mut |product| {
-            if let Product::Simplified(step) = product {
-                flop = flops(step);
-            }
-        });
+        let mut spans = Vec::new();
+        let program = compile(
+            step,
+            &self.slots,
+            &self.target,
+            &mut |product| match product {
+                Product::Simplified(step) => flop = flops(step),
+                Product::Scheduled(schedule) => {
+                    let kernels = schedule.kernels.iter();
+                    spans.extend(kernels.map(|planned| planned.kernel.origin.span));
+                }
+                _ => {}
+            },
+        );
         Ok(Compiled {
             program: Arc::new(program),
             flop,
+            spans: Arc::new(spans),
         })
     }
 }

@@ -16,7 +16,7 @@ use catalogue::Catalogue;
 use nnc_compiler::elaborate::{Override, Request, Uses, elaborate, load_uses, prelude};
 use nnc_compiler::graph::{Model, SlotKind};
 use nnc_grammar::ast::File;
-use nnc_grammar::{Diagnostic, FileId, Severity, Sources, parse, render};
+use nnc_grammar::{Diagnostic, FileId, Severity, Sources, Span, parse, render};
 use nnc_runtime::data::Places;
 use nnc_runtime::train::Filling;
 use std::borrow::Cow;
@@ -68,6 +68,14 @@ impl Loaded {
                 .unwrap_or("model"),
             net => net,
         }
+    }
+
+    /// `mnist_cnn.nn:6`: where in the model, or in the library, something stands.
+    pub fn place(&self, span: Span) -> String {
+        let sources = &self.text.sources;
+        let name = Path::new(&sources.file(span.file).name);
+        let name = name.file_name().unwrap_or(name.as_os_str()).display();
+        format!("{name}:{}", sources.line_column(span).0)
     }
 
     /// The same model for another batch size.

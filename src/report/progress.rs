@@ -5,7 +5,7 @@ use super::table::{Align, Table};
 use super::{Report, bytes};
 use crate::failure::{Outcome, Stop};
 use indicatif::{ProgressBar, ProgressStyle};
-use nnc_runtime::data;
+use nnc_runtime::data::{self, Provenance};
 use nnc_runtime::train::{Event, Measures, Observer, SplitName};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,8 @@ pub struct Progress<'a> {
     pass: Option<PassProgress>,
     headings_shown: bool,
     trouble: Option<Stop>,
+    /// What stands in for the data that the model names.
+    substitute: Option<String>,
 }
 
 /// The forms of a pass's result.
@@ -64,7 +66,15 @@ impl<'a> Progress<'a> {
             pass: None,
             headings_shown: false,
             trouble: None,
+            substitute: None,
         }
+    }
+
+    /// The same for these data: that they stand in for others is to be read in every line
+    /// of JSON.
+    pub fn on(mut self, data: &Provenance) -> Progress<'a> {
+        self.substitute = data.is_substitute().then(|| data.to_string());
+        self
     }
 
     /// Whether everything could be told.
@@ -141,7 +151,7 @@ impl<'a> Progress<'a> {
             pass.steps_done()
         });
         match self.form {
-            Form::Json => self.report.result(row.json()),
+            Form::Json => self.report.result(row.json(self.substitute.as_deref())),
             Form::News => {
                 self.headings(row, Report::say)?;
                 self.report.say(row.text(steps))
@@ -278,7 +288,8 @@ impl Row<'_> {
         Table::line(&cells)
     }
 
-    fn json(&self) -> String {
+    /// The same keys as in `metrics.jsonl`, and how long it took.
+    fn json(&self, substitute: Option<&str>) -> String {
         let mut line = Map::new();
         line.insert("split".into(), json!(self.split.to_string()));
         line.insert("epoch".into(), json!(self.epoch));
@@ -290,6 +301,9 @@ impl Row<'_> {
         );
         line.insert("samples".into(), json!(self.samples));
         line.insert("seconds".into(), json!(self.elapsed.as_secs_f64()));
+        if let Some(substitute) = substitute {
+            line.insert("data".into(), json!(substitute));
+        }
         Value::Object(line).to_string()
     }
 }

@@ -4,6 +4,7 @@ use super::record::Record;
 use crate::failure::{Failure, Outcome, Stop};
 use nnc_runtime::files::write_atomically;
 use nnc_runtime::train::{CHECKPOINT, METRICS, WEIGHTS};
+use serde_json::Value;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,19 +19,34 @@ const RUNS: &str = "runs";
 pub struct RunDirectory {
     /// Where.
     pub path: PathBuf,
+    /// Folders that were made for it, outermost first; they go again unless it is kept.
+    made: Vec<PathBuf>,
 }
 
 impl RunDirectory {
     /// Makes the folder, or `runs/<net>-<n>`. One that holds a run already is only
     /// taken to go on with it.
     pub fn open(out: Option<&Path>, net: &str, resume: bool) -> Outcome<RunDirectory> {
+        let place = out.unwrap_or(Path::new(RUNS));
+        let missing = place.ancestors().take_while(|path| !path.exists());
+        let mut made: Vec<PathBuf> = missing
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(Path::to_path_buf)
+            .collect();
+        made.reverse();
         let path = match out {
-            None => next_free(net)?,
+            None => {
+                let path = next_free(net)?;
+                made.push(path.clone());
+                path
+            }
             Some(path) => {
                 fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
                 path.to_path_buf()
             }
         };
+        let directory = RunDirectory { path, made };
+        let path = &directory.path;
         let holds = |name: &str| path.join(name).exists();
         if resume && !holds(CHECKPOINT) {
             let fault = format!("`{}` holds no {CHECKPOINT} to go on from", path.display());
@@ -45,9 +61,39 @@ impl RunDirectory {
                 .help("go on with it by `--resume`, or give another `--out`")
                 .into());
         }
-        let probe = tempfile::Builder::new().prefix(".nnc-").tempfile_in(&path);
-        probe.map_err(|error| unwritable(&path, &error))?;
-        Ok(RunDirectory { path })
+        let probe = tempfile::Builder::new().prefix(".nnc-").tempfile_in(path);
+        probe.map_err(|error| unwritable(path, &error))?;
+        Ok(directory)
+    }
+
+    /// The run has begun: its folder stays, whatever comes.
+    pub fn keep(&mut self) {
+        self.made.clear();
+    }
+
+    /// Refuses to go on with a run whose constants were others.
+    pub fn check_constants(&self, constants: &[(String, String)]) -> Outcome {
+        // Runs were resumed before they had records, and people move files.
+        let Ok(text) = fs::read_to_string(self.path.join(RECORD)) else {
+            return Ok(());
+        };
+        let record: Value = serde_json::from_str(&text).unwrap_or_default();
+        let changed = constants.iter().filter_map(|(name, now)| {
+            let before = record["constants"][name].as_str()?;
+            (before != now).then(|| format!("`{name}` was {before} and is {now}"))
+        });
+        let changed: Vec<String> = changed.collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let fault = format!(
+            "the run in `{}` had other constants: {}",
+            self.path.display(),
+            changed.join(", ")
+        );
+        Err(Failure::world("other-run", fault)
+            .help("give the old values by `--set`, or start from its weights by `--weights`")
+            .into())
     }
 
     /// Writes `run.json`.
@@ -56,6 +102,15 @@ impl RunDirectory {
             &self.path.join(RECORD),
             record.to_json().as_bytes(),
         )?)
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        for path in self.made.iter().rev() {
+            // One that is not empty stays: somebody else's files are in it.
+            let _ = fs::remove_dir(path);
+        }
     }
 }
 
@@ -94,7 +149,15 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let out = base.path().join("a/b");
         let open = |resume| RunDirectory::open(Some(&out), "net", resume);
-        assert_eq!(open(false).unwrap().path, out);
+        open(false).unwrap();
+        assert!(
+            !base.path().join("a").exists(),
+            "a failed start leaves nothing"
+        );
+        let mut directory = open(false).unwrap();
+        assert_eq!(directory.path, out);
+        directory.keep();
+        drop(directory);
         assert!(open(true).is_err(), "nothing to resume");
         fs::write(out.join(CHECKPOINT), "").unwrap();
         assert!(open(false).is_err(), "a run is there");
@@ -104,6 +167,22 @@ mod tests {
             1,
             "probes leave nothing"
         );
+    }
+
+    #[test]
+    fn a_run_goes_on_with_its_own_constants_only() {
+        let out = tempfile::tempdir().unwrap();
+        fs::write(out.path().join(CHECKPOINT), "").unwrap();
+        let record = r#"{"constants": {"lr": "0.001", "hidden": "128"}}"#;
+        fs::write(out.path().join(RECORD), record).unwrap();
+        let directory = RunDirectory::open(Some(out.path()), "net", true).unwrap();
+        let check = |lr: &str| {
+            let constants = [("lr", lr), ("hidden", "128"), ("new", "1")];
+            let constants = constants.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            directory.check_constants(&constants)
+        };
+        assert!(check("0.001").is_ok());
+        assert_eq!(check("0.01").unwrap_err().exit_code(), 2);
     }
 
     #[test]

@@ -28,7 +28,10 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     let compiler = Compiler::new(&loaded, &args.machine)?;
     // Whatever can fail fails before the first step: memory, the directory, the data.
     let code = Code::compile(&compiler, experiment.batch)?;
-    let directory = RunDirectory::open(args.out.as_deref(), loaded.name(), args.resume)?;
+    let mut directory = RunDirectory::open(args.out.as_deref(), loaded.name(), args.resume)?;
+    if args.resume {
+        directory.check_constants(&experiment.constants)?;
+    }
     let start = start(args, &directory, &loaded);
     let seed = seed(args, &start, experiment.seed)?;
     let data = load_data(&loaded, &args.data, seed, &said)?;
@@ -51,6 +54,7 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     if !args.resume {
         directory.write(&record)?;
     }
+    directory.keep();
 
     let clock = Instant::now();
     let form = if args.json { Form::Json } else { Form::News };
@@ -59,7 +63,8 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
         form,
         plan.epochs,
         &stop,
-    );
+    )
+    .on(&data.provenance);
     let outcome = train::train(&compiler, &data, &plan, &mut progress);
     let told = progress.finish();
     let refused =

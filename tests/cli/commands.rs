@@ -85,6 +85,28 @@ fn errors_go_to_the_standard_error_with_their_place() {
 }
 
 #[test]
+fn steps_of_the_data_are_checked_where_they_stand() {
+    let place = Place::new();
+    for (step, what) in [
+        (
+            "split(valid: 1.5)",
+            "`split`: `valid` must lie between 0 and 1",
+        ),
+        ("take(0)", "`take`: `n` must lie between"),
+        (
+            "normalize([0.1, 0.2], 1)",
+            "`normalize`: `mean` has 2 numbers",
+        ),
+    ] {
+        let text = DIGITS.replace("test: 150)", &format!("test: 150) |> {step}"));
+        place.write("wrong.nn", text);
+        let done = place.nnc("check wrong.nn").exits(1);
+        assert!(done.err.contains(what), "{}", done.err);
+        assert!(done.err.contains("wrong.nn:8:"), "{}", done.err);
+    }
+}
+
+#[test]
 fn errors_as_json_are_one_object_a_line() {
     let place = Place::new();
     place.write(
@@ -301,6 +323,7 @@ fn bench_promises_its_keys() {
         "arena_bytes",
         "inference_ms",
         "inference_1_ms",
+        "times_the_limit",
     ] {
         assert!(
             figures[key].as_f64().is_some_and(|value| value > 0.0),
@@ -315,10 +338,54 @@ fn bench_promises_its_keys() {
     );
     let words = "bench digits.nn --seconds 0.01 --profile --scaling --trace trace.json";
     let table = place.nnc(words).exits(0).out;
-    for part in ["training step", "GB/s", "share of 64"] {
+    let parts = [
+        "training step",
+        "GB/s",
+        "share of 64",
+        "in all",
+        "memory",
+        // The layers' line, and the optimiser's.
+        "digits.nn:4 digits_mlp/dense_1",
+        "digits.nn:11 adam",
+    ];
+    for part in parts {
         assert!(table.contains(part), "no {part} in\n{table}");
     }
     let trace: serde_json::Value =
         serde_json::from_slice(&fs::read(place.path("trace.json")).unwrap()).unwrap();
-    assert!(!trace["traceEvents"].as_array().unwrap().is_empty());
+    let events = trace["traceEvents"].as_array().unwrap();
+    assert!(events.iter().any(|event| event["ph"] == "X"));
+}
+
+#[test]
+fn bench_leaves_out_what_it_is_told_to() {
+    let place = Place::new();
+    let bench = |words: &str| {
+        let words = format!("bench digits.nn --seconds 0.01 --json {words}");
+        place.nnc(&words).exits(0).objects().remove(0)
+    };
+    let all = bench("--ablation --batches");
+    let rows = all["ablation"].as_array().unwrap();
+    let without = |name: &str| rows.iter().find(|row| row["without"] == name).unwrap();
+    let whole = rows.iter().find(|row| row["without"].is_null()).unwrap();
+    let launches = |row: &serde_json::Value| row["launches"].as_u64().unwrap();
+    assert!(launches(without("fusion")) > 2 * launches(whole));
+    assert!(
+        without("static-memory")["arena_bytes"].as_u64() > whole["arena_bytes"].as_u64(),
+        "{rows:?}"
+    );
+    for choice in ["wide-tiles", "direct-convolution", "one-entry"] {
+        assert!(without(choice)["step_ms"].as_f64() > Some(0.0));
+    }
+    let batches = all["batches"].as_array().unwrap();
+    let sizes: Vec<u64> = batches
+        .iter()
+        .map(|row| row["batch"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes, [16, 32, 64, 128, 256]);
+
+    let some = bench("--without wide-tiles --without one-entry --without static-memory");
+    assert_eq!(some["isa"], "portable");
+    assert_eq!(some["without"].as_array().unwrap().len(), 3);
+    place.nnc("bench digits.nn --without tiles").exits(2);
 }

@@ -124,6 +124,10 @@ fn a_refused_resume_leaves_the_run_as_it_was() {
     place
         .nnc("run digits.nn --out run --resume --seed 5")
         .exits(2);
+    let changed = place
+        .nnc("run digits.nn --out run --resume --set lr=0.5")
+        .exits(2);
+    assert!(changed.err.contains("`lr` was"), "{}", changed.err);
     assert!(record == fs::read(place.path("run/run.json")).unwrap());
 }
 
@@ -177,6 +181,15 @@ fn synthetic_digits_in_place_of_mnist_are_announced_everywhere() {
     );
     let record = fs::read_to_string(place.path("out/run.json")).unwrap();
     assert!(record.contains("\"substitute\": true"), "{record}");
+    let lines = place
+        .nnc("run mnist.nn --offline --out again --steps 1 --json")
+        .exits(0);
+    assert!(
+        lines
+            .objects()
+            .iter()
+            .all(|line| line["data"].as_str().unwrap().contains("NOT mnist"))
+    );
 }
 
 #[test]
@@ -318,6 +331,17 @@ fn damaged_data_is_refused_and_not_replaced() {
         assert!(done.err.contains("idx"), "{}", done.err);
         assert!(!place.path("out/weights.safetensors").exists());
     }
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_folder() {
+    let place = Place::new();
+    let text = DIGITS.replace("test: 150)", "test: 150) |> split(valid: 0.0001)");
+    place.write("wrong.nn", text);
+    place.nnc("run wrong.nn --out made/for/it").exits(1);
+    assert!(!place.path("made").exists());
+    place.nnc("run wrong.nn").exits(1);
+    assert!(!place.path("runs").exists());
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use call::{Call, Value};
 pub use catalogue::{Parameter, ParameterKind, SOURCES, STEPS, Signature, fields};
 pub use download::Progress;
 pub use find::Places;
-pub use pipeline::{Affine, affine};
+pub use pipeline::{Affine, affine, check_step};
 pub use samples::{Column, Split, Values, Windows};
 pub use text::{Vocabulary, vocabulary};
 

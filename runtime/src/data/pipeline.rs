@@ -2,7 +2,7 @@
 
 use super::augment::{self, Augment};
 use super::{Call, Dataset, Field, Value, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
 
 /// `value * scale + offset`, one pair for all values of a sample or one per index
@@ -88,6 +88,27 @@ pub fn affine(start: Affine, field: &Field, steps: &[Call]) -> Result<Affine> {
     Ok(affine)
 }
 
+/// Whether a step's arguments make sense for samples of these fields, as far as that can
+/// be told before any data are there.
+pub fn check_step(step: &Call, fields: &[Field]) -> Result<()> {
+    match step.name.as_str() {
+        "normalize" => match fields.first() {
+            Some(field) if field.classes.is_some() => Err(of_classes(step, field)),
+            Some(field) => {
+                affine(Affine::identity(), field, std::slice::from_ref(step)).map(|_| ())
+            }
+            None => Ok(()),
+        },
+        "split" => valid_part(step).map(|_| ()),
+        "take" => most(step).map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
+fn of_classes(step: &Call, field: &Field) -> Error {
+    step.fault(format!("`{}` are classes", field.name))
+}
+
 /// Applies the steps in order.
 pub(super) fn apply(mut dataset: Dataset, steps: &[Call], seed: u64) -> Result<Dataset> {
     for step in steps {
@@ -120,7 +141,7 @@ fn normalize(dataset: &mut Dataset, step: &Call) -> Result<()> {
                 *map = affine(map.clone(), &column.field, std::slice::from_ref(step))?;
             }
             Values::Classes(_) | Values::Windows(..) => {
-                return Err(step.fault(format!("`{}` are classes", column.field.name)));
+                return Err(of_classes(step, &column.field));
             }
         }
     }
@@ -145,10 +166,7 @@ fn standardize(dataset: &mut Dataset, step: &Call) -> Result<()> {
 }
 
 fn split(dataset: &mut Dataset, step: &Call, seed: u64) -> Result<()> {
-    let fraction = step.float("valid", 0.0)?;
-    if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(step.fault("`valid` must lie between 0 and 1, as in `split(valid: 0.1)`"));
-    }
+    let fraction = valid_part(step)?;
     if dataset.valid.is_some() {
         return Err(step.fault("the data are split already"));
     }
@@ -168,8 +186,16 @@ fn split(dataset: &mut Dataset, step: &Call, seed: u64) -> Result<()> {
     Ok(())
 }
 
+fn valid_part(step: &Call) -> Result<f64> {
+    let fraction = step.float("valid", 0.0)?;
+    match fraction > 0.0 && fraction < 1.0 {
+        true => Ok(fraction),
+        false => Err(step.fault("`valid` must lie between 0 and 1, as in `split(valid: 0.1)`")),
+    }
+}
+
 fn take(dataset: &mut Dataset, step: &Call) -> Result<()> {
-    let most = step.int("n", 0, 1, i64::from(u32::MAX))? as u32;
+    let most = most(step)?;
     let splits = [
         Some(&mut dataset.train),
         dataset.valid.as_mut(),
@@ -180,4 +206,8 @@ fn take(dataset: &mut Dataset, step: &Call) -> Result<()> {
         *split = split.subset(&(0..count).collect::<Vec<u32>>());
     }
     Ok(())
+}
+
+fn most(step: &Call) -> Result<u32> {
+    Ok(step.int("n", 0, 1, i64::from(u32::MAX))? as u32)
 }
