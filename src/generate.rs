@@ -60,7 +60,7 @@ pub fn generate(args: &GenerateArgs, report: Report) -> Outcome {
             panic!("bug in `generate`: no output {output}");
         };
         let rows = logits.chunks_exact(vocabulary.size());
-        let Some(row) = rows.take(window.len()).last() else {
+        let Some(row) = rows.take(window.len()).next_back() else {
             panic!(
                 "bug in `generate`: no logits behind {} characters",
                 window.len()

@@ -141,6 +141,20 @@ fn every_error_code_has_a_test() {
 }
 
 #[test]
+fn models_and_the_library_are_formatted() {
+    for folder in ["models", "compiler/src/prelude"] {
+        for path in files_below(&root().join(folder), "nn") {
+            let text = fs::read_to_string(&path).unwrap();
+            let mut sources = nnc_grammar::Sources::default();
+            let file = sources.add("file.nn", text.as_str());
+            let (tree, _) = nnc_grammar::parse(file, &text);
+            let formatted = nnc_grammar::format(&tree, &text);
+            assert!(formatted == text, "run `nnc fmt {}`", path.display());
+        }
+    }
+}
+
+#[test]
 fn the_readme_names_only_what_exists() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for word in readme.split(|c: char| c.is_whitespace() || "`()[]<>\"',".contains(c)) {

@@ -76,7 +76,7 @@ impl Ablation {
     pub fn json(&self) -> Value {
         let rows = self.rows.iter().map(|row| {
             json!({
-                "without": row.without.map(|choice| name(choice)),
+                "without": row.without.map(name),
                 "step_ms": row.times.median.as_secs_f64() * 1e3,
                 "step_ms_min": row.times.least.as_secs_f64() * 1e3,
                 "launches": row.launches,

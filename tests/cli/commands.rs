@@ -40,6 +40,7 @@ fn models_are_formatted_once() {
         tidy.contains("# A net.\nnet ") && !tidy.contains("net  "),
         "{tidy}"
     );
+    place.nnc("fmt .").exits(0);
     place.nnc("fmt --check .").exits(0);
     place.nnc("check untidy.nn").exits(0);
     place.write("wrong.nn", "net broken(x: [2]) { x |> }\n");
@@ -94,7 +95,7 @@ fn steps_of_the_data_are_checked_where_they_stand() {
         ),
         ("take(0)", "`take`: `n` must lie between"),
         (
-            "normalize([0.1, 0.2], 1)",
+            "normalize([0.1, 0.2], [1, 1])",
             "`normalize`: `mean` has 2 numbers",
         ),
     ] {

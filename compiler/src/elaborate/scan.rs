@@ -78,7 +78,7 @@ impl<'a> Interpreter<'a> {
         };
         let value = value?;
         self.check_result(scan, &moment, &value)?;
-        self.results(moment, recurrence, time)
+        self.results(moment, recurrence, &time)
     }
 
     /// The tensors to go through, and their common leading axis.
@@ -349,7 +349,7 @@ impl<'a> Interpreter<'a> {
         &mut self,
         moment: Moment<'a>,
         recurrence: Recurrence,
-        time: Axis,
+        time: &Axis,
     ) -> Eval<Value<'a>> {
         let next: Vec<NodeId> = moment
             .carried

@@ -145,7 +145,6 @@ impl Builder<'_> {
         while let Some(name) = children.next_if(Rule::name) {
             names.push(self.ident(&name));
         }
-        children.expect(Rule::with_word);
         StatementKind::Step {
             names,
             optimizer: self.operation(children.expect(Rule::operation)),
