@@ -3,33 +3,30 @@
 use crate::cli::DocArgs;
 use crate::failure::{Failure, Outcome};
 use crate::report::Report;
-use nnc_compiler::elaborate::{builtin_docs, prelude};
-use nnc_grammar::ast::{File, Item};
+use nnc_compiler::elaborate::{Library, builtin_docs, prelude};
+use nnc_grammar::ast::Item;
 use nnc_grammar::{Sources, Span, nearest};
 use nnc_runtime::data;
 
 /// Prints one item, or the names of all.
 pub fn doc(args: &DocArgs, report: &Report) -> Outcome {
     let mut sources = Sources::default();
-    let files = prelude(&mut sources);
+    let library = prelude(&mut sources);
     let Some(name) = &args.name else {
-        return report.result(overview(&files, &sources));
+        return report.result(overview(&library, &sources));
     };
-    let found = from_library(name, &files, &sources)
+    let found = from_library(name, &library, &sources)
         .or_else(|| builtin(name))
         .or_else(|| from_data(name));
     match found {
         Some(text) => report.result(text),
-        None => Err(unknown(name, &files).into()),
+        None => Err(unknown(name, &library).into()),
     }
 }
 
 /// The comment above an item, and the item.
-fn from_library(name: &str, files: &[File], sources: &Sources) -> Option<String> {
-    let items = files.iter().flat_map(|file| &file.items);
-    let (doc, span) = items
-        .filter_map(named)
-        .find_map(|(known, doc, span)| (known == name).then_some((doc, span)))?;
+fn from_library(name: &str, library: &Library, sources: &Sources) -> Option<String> {
+    let (_, doc, span) = named(library.find(name)?)?;
     let source = sources.file(span.file);
     let text = source.text.get(span.start as usize..span.end as usize)?;
     let comment: String = doc.iter().map(|line| format!("# {line}\n")).collect();
@@ -72,23 +69,19 @@ fn from_data(name: &str) -> Option<String> {
 }
 
 /// A line for each file of the library, for the builtins, and for the data.
-fn overview(files: &[File], sources: &Sources) -> String {
-    let mut lines = Vec::new();
-    for file in files {
-        let names: Vec<&str> = file
-            .items
-            .iter()
-            .filter_map(named)
-            .map(|(name, ..)| name)
-            .collect();
-        let first = file
-            .items
-            .iter()
-            .find_map(named)
-            .map(|(.., span)| span.file);
-        let title = first.map_or("", |id| sources.file(id).name.as_str());
-        lines.push(format!("{title}: {}", names.join(" ")));
-    }
+fn overview(library: &Library, sources: &Sources) -> String {
+    let items: Vec<(&str, Span)> = library
+        .items()
+        .filter_map(|item| named(item).map(|(name, _, span)| (name, span)))
+        .collect();
+    let files = items.chunk_by(|(_, one), (_, next)| one.file == next.file);
+    let mut lines: Vec<String> = files
+        .map(|items| {
+            let names: Vec<&str> = items.iter().map(|(name, _)| *name).collect();
+            let title = &sources.file(items[0].1.file).name;
+            format!("{title}: {}", names.join(" "))
+        })
+        .collect();
     let builtins = builtin_docs().filter_map(|(call, _)| Some(call.split('(').next()?.to_owned()));
     lines.push(format!(
         "builtins: {}",
@@ -102,9 +95,8 @@ fn overview(files: &[File], sources: &Sources) -> String {
     lines.join("\n")
 }
 
-fn unknown(name: &str, files: &[File]) -> Failure {
-    let items = files.iter().flat_map(|file| &file.items).filter_map(named);
-    let library = items.map(|(name, ..)| name.to_owned());
+fn unknown(name: &str, library: &Library) -> Failure {
+    let library = library.names().map(str::to_owned);
     let builtins = builtin_docs().filter_map(|(call, _)| Some(call.split('(').next()?.to_owned()));
     let data = data::SOURCES
         .iter()

@@ -3,6 +3,7 @@
 
 mod bug;
 mod compile;
+mod unique;
 
 pub mod ids;
 pub mod index;

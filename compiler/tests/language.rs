@@ -73,10 +73,9 @@ fn forms_that_the_text_describes() {
 #[test]
 fn library_items_exist() {
     let mut sources = Sources::default();
-    let files = prelude(&mut sources);
-    let items: Vec<&str> = files
-        .iter()
-        .flat_map(|file| &file.items)
+    let library = prelude(&mut sources);
+    let items: Vec<&str> = library
+        .items()
         .filter_map(|item| match item {
             Item::Const(item) => Some(item.name.name.as_str()),
             Item::Definition(item) => Some(item.name.name.as_str()),

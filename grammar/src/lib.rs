@@ -13,6 +13,6 @@ pub mod render;
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use nearest::nearest;
-pub use parse::parse;
+pub use parse::{parse, parse_part};
 pub use print::{format, print};
 pub use source::{FileId, SourceFile, Sources, Span};

@@ -13,7 +13,7 @@ use crate::cli::ModelArgs;
 use crate::failure::{Failure, Outcome, Stop};
 use crate::report::Report;
 use catalogue::Catalogue;
-use nnc_compiler::elaborate::{Override, Request, Uses, elaborate, load_uses, prelude};
+use nnc_compiler::elaborate::{Library, Override, Request, Uses, elaborate, load_uses, prelude};
 use nnc_compiler::graph::{Model, SlotKind};
 use nnc_grammar::ast::File;
 use nnc_grammar::{Diagnostic, FileId, Severity, Sources, Span, parse, render};
@@ -40,7 +40,7 @@ pub struct Text {
     /// Its text.
     pub file: FileId,
     uses: Uses,
-    prelude: Vec<File>,
+    prelude: Library,
     overrides: Vec<Override>,
     catalogue: Catalogue,
 }

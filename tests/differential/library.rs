@@ -217,18 +217,16 @@ pub const LAYERS: &[(&str, &str, &str)] = &[
 /// Whether each optimiser or public function of a file of the library is used.
 pub fn assert_complete(uses: &[&str], file: &str) {
     let mut sources = Sources::default();
-    for parsed in prelude(&mut sources) {
-        for item in &parsed.items {
-            let Item::Definition(item) = item else {
-                continue;
-            };
-            let text = sources.file(item.span.file);
-            let helper = file == "optimizers.nn" && item.kind != DefinitionKind::Optimizer;
-            if text.name.ends_with(file) && !helper {
-                let name = item.name.name.as_str();
-                let used = uses.iter().any(|used| used.split('(').next() == Some(name));
-                assert!(used, "`{name}` of {file} is not tried");
-            }
+    for item in prelude(&mut sources).items() {
+        let Item::Definition(item) = item else {
+            continue;
+        };
+        let text = sources.file(item.span.file);
+        let helper = file == "optimizers.nn" && item.kind != DefinitionKind::Optimizer;
+        if text.name.ends_with(file) && !helper {
+            let name = item.name.name.as_str();
+            let used = uses.iter().any(|used| used.split('(').next() == Some(name));
+            assert!(used, "`{name}` of {file} is not tried");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a name means when no variable bears it: the user's items, then the
 //! library's, then the builtins.
 
-use super::Request;
 use super::builtins::{self, Builtin};
 use super::catalog::Catalog;
 use super::values::Value;
+use super::{Library, Request};
 use nnc_grammar::ast::{Const, Definition, DefinitionKind, File, Item};
 use nnc_grammar::{Code, Diagnostic, FileId, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,7 @@ pub(super) struct Globals<'a> {
     /// The user's files; the one that is run is `main`.
     scopes: BTreeMap<FileId, Scope<'a>>,
     main: FileId,
-    library: BTreeMap<&'a str, Global<'a>>,
-    library_files: BTreeSet<FileId>,
+    library: &'a Library,
     pub catalog: &'a dyn Catalog,
     /// Constants that are known, by the place of their definition.
     pub constants: BTreeMap<Span, Constant<'a>>,
@@ -53,22 +52,11 @@ impl<'a> Globals<'a> {
         let mut globals = Globals {
             scopes: BTreeMap::new(),
             main: request.file,
-            library: BTreeMap::new(),
-            library_files: BTreeSet::new(),
+            library: request.prelude,
             catalog: request.catalog,
             constants: BTreeMap::new(),
             used: BTreeSet::new(),
         };
-        for item in request.prelude.iter().flat_map(|file| &file.items) {
-            if let Some((name, global)) = named(item) {
-                globals.library_files.insert(global.span().file);
-                let hidden = globals.library.insert(name, global);
-                assert!(
-                    hidden.is_none(),
-                    "elaborate: the prelude defines `{name}` twice"
-                );
-            }
-        }
         let used = request.uses.files.iter().map(|(id, file)| (*id, file));
         for (id, file) in used.chain([(request.file, request.main)]) {
             let scope = scope(file, &request.uses.places, diagnostics);
@@ -79,7 +67,7 @@ impl<'a> Globals<'a> {
 
     /// Whether a place lies in the library.
     pub fn in_library(&self, span: Span) -> bool {
-        self.library_files.contains(&span.file)
+        self.library.owns(span.file)
     }
 
     /// What a name means at a place: the file's own item, else that of a file that it
@@ -90,7 +78,8 @@ impl<'a> Globals<'a> {
             true => None,
             false => self.find_in(name, place.file, &mut BTreeSet::new()),
         };
-        user.or_else(|| self.library.get(name).copied())
+        let library = || Some(named(self.library.find(name)?)?.1);
+        user.or_else(library)
             .or_else(|| builtins::find(name).map(Global::Builtin))
     }
 
@@ -128,8 +117,9 @@ impl<'a> Globals<'a> {
     /// Every name there is, for suggestions.
     pub fn names(&self) -> Vec<&'a str> {
         let user = self.scopes.values().flat_map(|scope| scope.items.keys());
-        let items = user.chain(self.library.keys()).copied();
-        items
+        let library = self.library.names().map(|name| -> &'a str { name });
+        user.copied()
+            .chain(library)
             .chain(builtins::names().map(|name| -> &'a str { name }))
             .collect()
     }
@@ -169,14 +159,6 @@ fn scope<'a>(
 }
 
 impl<'a> Global<'a> {
-    fn span(self) -> Span {
-        match self {
-            Global::Const(item) => item.span,
-            Global::Definition(item) => item.span,
-            Global::Builtin(_) => unreachable!("elaborate: builtins are no items"),
-        }
-    }
-
     /// Whether it is a `net`.
     pub fn is_net(self) -> bool {
         matches!(self, Global::Definition(d) if d.kind == DefinitionKind::Net)

@@ -47,7 +47,7 @@ mod faults;
 pub use builtins::builtin_docs;
 pub use catalog::{Catalog, DataParameter, DataType, Role, Signature};
 pub use overrides::Override;
-pub use prelude::prelude;
+pub use prelude::{Library, prelude};
 pub use uses::{ReadText, Uses, load_uses};
 pub use weights::SavedTensors;
 
@@ -71,7 +71,7 @@ pub struct Request<'a> {
     /// What it uses, see [`load_uses()`].
     pub uses: &'a Uses,
     /// The library, see [`prelude()`].
-    pub prelude: &'a [File],
+    pub prelude: &'a Library,
     /// `--set name=value`, later ones over earlier ones.
     pub overrides: &'a [Override],
     /// Samples per step, instead of what the file says.

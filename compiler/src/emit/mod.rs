@@ -33,7 +33,7 @@ use crate::schedule::{Plan, Schedule};
 use crate::target::Isa;
 use cranelift_codegen::isa::TargetFrontendConfig;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The code of a schedule.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub struct Emitted {
 /// Emits each kernel of a schedule; those with equal plans share one unit, named
 /// after the first of them.
 pub fn emit(schedule: &Schedule, config: TargetFrontendConfig) -> Emitted {
-    let mut known = HashMap::new();
+    let mut known = FxHashMap::default();
     let mut distinct = Vec::new();
     let of_kernel = schedule
         .kernels

@@ -6,14 +6,14 @@ use crate::index::{Dim, IndexExpr};
 use crate::nest::{
     Buffer, Kernel, MOST_DIMS, MOST_REDUCTIONS, Role, Scalar, ScalarId, ScalarPool, Stage,
 };
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Fewer kernels that compute the same. They are given, and come back, in an order to run them in.
 pub fn merge(kernels: Vec<Kernel>, buffers: &[Buffer]) -> Vec<Kernel> {
     let mut merged = Merged {
         kernels: Vec::with_capacity(kernels.len()),
         writer: vec![None; buffers.len()],
-        by_points: HashMap::new(),
+        by_points: FxHashMap::default(),
     };
     for kernel in kernels {
         let home = merged.home(&kernel);
@@ -27,7 +27,7 @@ struct Merged {
     /// Which of them writes each tensor. Slots are read before they are written.
     writer: Vec<Option<usize>>,
     /// Those with the same outer dimensions, in order.
-    by_points: HashMap<Vec<usize>, Vec<usize>>,
+    by_points: FxHashMap<Vec<usize>, Vec<usize>>,
 }
 
 impl Merged {

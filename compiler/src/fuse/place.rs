@@ -15,7 +15,8 @@ use super::needs::{Needs, is_product, is_seed};
 use crate::graph::{Graph, Node, NodeId, Op, View, row_major};
 use crate::index::IndexExpr;
 use crate::nest::MOST_REDUCTIONS;
-use std::collections::{BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// A kernel to be.
 #[derive(Clone, PartialEq, Debug)]
@@ -151,7 +152,7 @@ pub struct Placement {
     pub stored: BTreeSet<NodeId>,
     joining: Joining,
     /// The clusters around reductions, by their points and their rows.
-    alike: HashMap<(Vec<usize>, Vec<usize>), Vec<usize>>,
+    alike: FxHashMap<(Vec<usize>, Vec<usize>), Vec<usize>>,
 }
 
 /// Whether nodes may join the clusters of others.
@@ -179,7 +180,7 @@ pub fn place(
         homes: vec![nowhere; graph.nodes.len()],
         stored: BTreeSet::new(),
         joining,
-        alike: HashMap::new(),
+        alike: FxHashMap::default(),
     };
     for id in order(graph, needs) {
         placement.homes[id.index()] = placement.home(graph, needs, stored, id);

@@ -1,7 +1,7 @@
 //! Equal graphs that fuse better.
 
 use crate::graph::{DType, Graph, GraphBuilder, NodeId, Op, Step, Type};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The same step, in which masks are taken from values that are in memory anyway.
 ///
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// through the maximum and makes both masks false. So it is with `min` and `x < c`.
 pub fn rewrite(step: &Step) -> Step {
     let mut step = step.clone();
-    let mut clamped: HashMap<Clamp, NodeId> = HashMap::new();
+    let mut clamped: FxHashMap<Clamp, NodeId> = FxHashMap::default();
     for position in 0..step.graph.nodes.len() {
         let id = NodeId(position as u32);
         let (op, inputs) = (&step.graph.node(id).op, &step.graph.node(id).inputs);

@@ -1,22 +1,23 @@
 //! Builds graphs node by node, inferring types and composing views as it goes.
 
 use super::{
-    Contract, DType, Graph, InputId, Node, NodeId, Op, Origin, Side, SlotId, Type, View,
-    exact::Exact, merge_groups, reshape, view::digits,
+    Contract, DType, Graph, InputId, Node, NodeId, Op, Origin, Side, SlotId, Type, View, exact,
+    merge_groups, reshape, view::digits,
 };
 use crate::bug::bug;
 use crate::index::IndexExpr;
 use crate::ops;
-use std::collections::HashMap;
+use crate::unique::Unique;
+use rustc_hash::FxHashMap;
 
 /// A graph under construction.
 #[derive(Default)]
 pub struct GraphBuilder {
     graph: Graph,
-    known_origins: HashMap<Origin, u32>,
+    known_origins: FxHashMap<Origin, u32>,
     origin: u32,
     /// Where equal nodes are to be one: those there are.
-    shared: Option<HashMap<Exact, NodeId>>,
+    shared: Option<Unique>,
 }
 
 impl GraphBuilder {
@@ -35,7 +36,7 @@ impl GraphBuilder {
     /// The same, in which equal nodes will be one.
     pub fn sharing(origins: &[Origin]) -> GraphBuilder {
         GraphBuilder {
-            shared: Some(HashMap::new()),
+            shared: Some(Unique::default()),
             ..GraphBuilder::beside(origins)
         }
     }
@@ -118,15 +119,20 @@ impl GraphBuilder {
             ty,
             origin: self.origin,
         };
-        let next = NodeId(self.graph.nodes.len() as u32);
-        let id = match &mut self.shared {
-            Some(shared) => *shared.entry(Exact(node.clone())).or_insert(next),
-            None => next,
+        let nodes = &mut self.graph.nodes;
+        let position = match &mut self.shared {
+            Some(shared) => shared.add(
+                nodes,
+                node,
+                |node, state| exact::hash(node, state),
+                exact::same,
+            ),
+            None => {
+                nodes.push(node);
+                nodes.len() - 1
+            }
         };
-        if id == next {
-            self.graph.nodes.push(node);
-        }
-        id
+        NodeId(position as u32)
     }
 }
 

@@ -1,25 +1,22 @@
 //! Scalars under construction: equal ones are one.
 
 use super::{BinaryOp, Scalar, ScalarId, UnaryOp};
-use std::collections::HashMap;
+use crate::unique::Unique;
 use std::hash::{Hash, Hasher};
 
 /// The scalar expressions of a kernel, each of them once.
 #[derive(Clone, Debug, Default)]
 pub struct ScalarPool {
     scalars: Vec<Scalar>,
-    known: HashMap<Exact, ScalarId>,
+    known: Unique,
 }
 
 impl ScalarPool {
     /// The handle of a scalar, which joins the pool if it is new.
     pub fn add(&mut self, scalar: Scalar) -> ScalarId {
-        let next = ScalarId(self.scalars.len() as u32);
-        let id = *self.known.entry(Exact(scalar.clone())).or_insert(next);
-        if id == next {
-            self.scalars.push(scalar);
-        }
-        id
+        let hash = |scalar: &Scalar, state: &mut _| hash_bits(scalar, state);
+        let position = self.known.add(&mut self.scalars, scalar, hash, same_bits);
+        ScalarId(position as u32)
     }
 
     /// A number.
@@ -53,26 +50,7 @@ impl ScalarPool {
     }
 }
 
-/// A scalar that equals another when all bits do: numbers compare as bits, so
-/// that -0 stays -0 and NaN equals itself.
-#[derive(Clone, Debug)]
-struct Exact(Scalar);
-
-impl PartialEq for Exact {
-    fn eq(&self, other: &Exact) -> bool {
-        same_bits(&self.0, &other.0)
-    }
-}
-
-impl Eq for Exact {}
-
-impl Hash for Exact {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_bits(&self.0, state);
-    }
-}
-
-/// Whether two scalars are equal in all bits.
+/// Whether two scalars are equal in all bits: -0 is not 0, and NaN equals itself.
 pub fn same_bits(a: &Scalar, b: &Scalar) -> bool {
     match (a, b) {
         (Scalar::F32(a), Scalar::F32(b)) => a.to_bits() == b.to_bits(),

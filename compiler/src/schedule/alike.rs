@@ -4,7 +4,7 @@
 use super::Layout;
 use crate::graph::{InputId, Origin, SlotId};
 use crate::nest::{Buffer, BufferId, Kernel, Role, hash_bits, same_bits};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::hash::{Hash, Hasher};
 
 /// A kernel by itself: its tensors are numbered in the order of its arguments, and it has
@@ -34,7 +34,7 @@ impl Alone {
         let layouts = arguments.iter().map(|id| all_layouts[id.index()].clone());
         let layouts = layouts.collect();
         let numbered = arguments.into_iter().zip((0..).map(BufferId));
-        let number: HashMap<BufferId, BufferId> = numbered.collect();
+        let number: FxHashMap<BufferId, BufferId> = numbered.collect();
         let mut kernel = Kernel {
             name: String::new(),
             origin: Origin::default(),
@@ -87,7 +87,7 @@ impl Hash for Alone {
 /// The kernels that differ, in the order in which they first occur, and for each kernel
 /// which of them it is.
 pub fn distinct(kernels: impl Iterator<Item = Alone>) -> (Vec<Alone>, Vec<usize>) {
-    let mut known: HashMap<Alone, usize> = HashMap::new();
+    let mut known: FxHashMap<Alone, usize> = FxHashMap::default();
     let which = kernels.map(|kernel| {
         let next = known.len();
         *known.entry(kernel).or_insert(next)

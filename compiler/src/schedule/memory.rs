@@ -81,7 +81,8 @@ pub fn memory(
     let mut tenants = tenants(kernels, buffers, layouts, lasting);
     // Large ones first: the small ones fit between them.
     tenants.sort_by_key(|tenant| (std::cmp::Reverse(tenant.bytes), tenant.buffer));
-    let mut placed: Vec<(usize, &Tenant)> = Vec::new();
+    // By their places.
+    let mut placed: Vec<(usize, &Tenant)> = Vec::with_capacity(tenants.len());
     for tenant in &tenants {
         let offset = match sharing {
             Sharing::ByLiveness => first_fit(tenant, &placed, layouts),
@@ -90,7 +91,8 @@ pub fn memory(
                 .map_or(0, |(offset, last)| offset + last.bytes),
         };
         places[tenant.buffer.index()].offset = offset;
-        placed.push((offset, tenant));
+        let position = placed.partition_point(|&(other, _)| other <= offset);
+        placed.insert(position, (offset, tenant));
     }
     let ends = placed.iter().map(|(offset, tenant)| offset + tenant.bytes);
     Memory {
@@ -209,13 +211,13 @@ fn heritage(kernel: &Kernel, new: BufferId, layouts: &[Layout]) -> Vec<BufferId>
 }
 
 /// The lowest place that is free for the whole life of a tensor: the first gap between
-/// those that it has to stay clear of, or the place of one that it may take.
+/// those that it has to stay clear of, or the place of one that it may take. Those placed
+/// already come in the order of their places.
 fn first_fit(tenant: &Tenant, placed: &[(usize, &Tenant)], layouts: &[Layout]) -> usize {
-    let mut conflicts: Vec<Conflict> = placed
+    let conflicts: Vec<Conflict> = placed
         .iter()
         .filter_map(|&(offset, other)| conflict(tenant, offset, other, layouts))
         .collect();
-    conflicts.sort_unstable_by_key(|conflict| conflict.space.start);
     let starts = |group: Option<&[Conflict]>| group.map(|group| group[0].space.start);
     let mut groups = conflicts
         .chunk_by(|one, next| one.space.start == next.space.start)

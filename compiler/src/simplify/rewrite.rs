@@ -2,7 +2,7 @@
 
 use crate::graph::{Contract, GraphBuilder, Node, NodeId, Op, View};
 use crate::ops;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The graph under construction, with what is known of each node's readers.
 pub struct Rewrite {
@@ -11,7 +11,7 @@ pub struct Rewrite {
     /// Readers of each node in the graph that is being copied. Nodes that a rewrite just made have none yet.
     uses: Vec<u32>,
     /// Results above c exactly where x is above c, by (c, x).
-    above_alike: HashMap<(NodeId, NodeId), NodeId>,
+    above_alike: FxHashMap<(NodeId, NodeId), NodeId>,
 }
 
 impl Rewrite {
@@ -20,7 +20,7 @@ impl Rewrite {
         Rewrite {
             g,
             uses: Vec::new(),
-            above_alike: HashMap::new(),
+            above_alike: FxHashMap::default(),
         }
     }
 

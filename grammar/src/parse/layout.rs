@@ -54,9 +54,9 @@ impl Token {
     }
 }
 
-/// Lays out a text.
-pub(super) fn layout(file: FileId, text: &str) -> Layout {
-    let tokens = tokenize(text);
+/// Lays out a part of a text.
+pub(super) fn layout(file: FileId, text: &str, part: Range<usize>) -> Layout {
+    let tokens = tokenize(text, part);
     let mut scanner = Scanner::new(file, text, &tokens);
     let mut at = 0;
     while at < tokens.len() {
@@ -82,16 +82,17 @@ pub(super) fn layout(file: FileId, text: &str) -> Layout {
     }
 }
 
-fn tokenize(text: &str) -> Vec<Token> {
-    let parsed = Grammar::parse(Rule::tokens, text);
+fn tokenize(text: &str, part: Range<usize>) -> Vec<Token> {
+    let start = part.start;
+    let parsed = Grammar::parse(Rule::tokens, &text[part]);
     let pairs = parsed.unwrap_or_else(|error| panic!("parse: any text has tokens: {error}"));
     pairs
         .flat_map(pest::iterators::Pair::into_inner)
         .filter(|pair| pair.as_rule() != Rule::EOI)
         .map(|pair| Token {
             rule: pair.as_rule(),
-            start: pair.as_span().start(),
-            end: pair.as_span().end(),
+            start: start + pair.as_span().start(),
+            end: start + pair.as_span().end(),
         })
         .collect()
 }

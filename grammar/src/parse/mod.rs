@@ -44,6 +44,11 @@ struct Grammar;
 /// diagnostics it is not the user's program, so nothing but an editor should go on
 /// with it.
 pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    parse_part(file, text, 0..text.len())
+}
+
+/// Parses a part of a text that holds whole items; places are those in the whole text.
+pub fn parse_part(file: FileId, text: &str, part: Range<usize>) -> (ast::File, Vec<Diagnostic>) {
     if text.len() > MAX_BYTES {
         return (ast::File::default(), vec![too_long(file, text)]);
     }
@@ -53,7 +58,7 @@ pub fn parse(file: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
         items: ranges,
         comments,
         mut diagnostics,
-    } = layout::layout(file, text);
+    } = layout::layout(file, text, part);
     let mut items = Vec::new();
     for item in ranges {
         if diagnostics.len() >= MAX_ERRORS {

@@ -13,7 +13,7 @@ use crate::bug::bug;
 use crate::graph::{Graph, NodeId, row_major};
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{Kernel, ScalarId, ScalarPool, Stage};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// A node that has to be kept in memory, though no rule said so: there is no other
 /// way to read through it.
@@ -100,8 +100,8 @@ struct Nest<'a> {
     row_dims: Vec<Dim>,
     pool: ScalarPool,
     stages: Vec<Stage>,
-    here: HashMap<NodeId, ScalarId>,
-    read: HashMap<(NodeId, Vec<IndexExpr>, Option<u64>), ScalarId>,
+    here: FxHashMap<NodeId, ScalarId>,
+    read: FxHashMap<(NodeId, Vec<IndexExpr>, Option<u64>), ScalarId>,
     /// What was computed, for the kernel's name.
     computed: Vec<NodeId>,
 }
@@ -140,8 +140,8 @@ impl<'a> Nest<'a> {
             row,
             pool: ScalarPool::default(),
             stages: Vec::new(),
-            here: HashMap::new(),
-            read: HashMap::new(),
+            here: FxHashMap::default(),
+            read: FxHashMap::default(),
             computed: Vec::new(),
         }
     }
