@@ -2,13 +2,18 @@
 
 use crate::graph::{DType, Type};
 use crate::index::IndexExpr;
+use std::cmp::Ordering;
 
 /// How the oracle rounds real numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Precision {
+    /// To the nearest f32.
     F32,
+    /// Not at all.
     F64,
+    /// To one of the two f32 beside a number, drawn anew for each seed: another course that rounding
+    /// might have taken (Monte Carlo arithmetic, Parker 1997).
+    Drawn(u64),
 }
 
 impl Precision {
@@ -17,10 +22,33 @@ impl Precision {
         match (dtype, self) {
             (DType::F32, Precision::F32) => f64::from(value as f32),
             (DType::F32, Precision::F64) => value,
+            (DType::F32, Precision::Drawn(seed)) => f64::from(drawn(value, seed)),
             (DType::I32, _) => f64::from(value as i64 as i32),
             (DType::Bool, _) => f64::from(value != 0.0),
         }
     }
+}
+
+/// One of the two f32 beside a number, or the number itself where that is one.
+fn drawn(value: f64, seed: u64) -> f32 {
+    let nearest = value as f32;
+    let beside = match f64::from(nearest).total_cmp(&value) {
+        _ if !nearest.is_finite() => nearest,
+        Ordering::Less => nearest.next_up(),
+        Ordering::Equal => nearest,
+        Ordering::Greater => nearest.next_down(),
+    };
+    match mixed(value.to_bits() ^ mixed(seed)) % 2 {
+        0 => nearest,
+        _ => beside,
+    }
+}
+
+/// Bits that look unrelated for neighbouring numbers: the finalizer of SplitMix64.
+fn mixed(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 /// A tensor of the oracle. Every element is an f64, which holds f32 and i32 exactly;
