@@ -2,6 +2,7 @@
 
 use crate::cli::FmtArgs;
 use crate::failure::{Failure, Outcome, Stop};
+use crate::model::read;
 use crate::report::Report;
 use nnc_grammar::{Severity, Sources, parse, render};
 use std::io::Write;
@@ -49,10 +50,6 @@ fn files(given: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
         files.extend(models);
     }
     Ok(files)
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    Ok(std::fs::read_to_string(path).map_err(|error| fault("read", path, &error))?)
 }
 
 /// The text in its canonical layout; syntax errors are told instead.

@@ -9,7 +9,7 @@
 
 use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Request, Role, Signature, Uses, elaborate, prelude,
+    Catalog, DataFault, DataParameter, DataType, Request, Role, Signature, Uses, elaborate, prelude,
 };
 use nnc_compiler::eval::eval;
 use nnc_compiler::graph::{DType, DataValue, Field, InputKind, Model, Phase, SlotKind, Type};
@@ -339,10 +339,10 @@ impl Catalog for Case {
         })
     }
 
-    fn fields(&self, _: &str, arguments: &[(String, DataValue)]) -> Result<Vec<Field>, String> {
+    fn fields(&self, _: &str, arguments: &[(String, DataValue)]) -> Result<Vec<Field>, DataFault> {
         let [DataValue::Int(classes), DataValue::Int(tokens)] = [&arguments[0].1, &arguments[1].1]
         else {
-            return Err("no numbers".to_owned());
+            return Err("no numbers".to_owned().into());
         };
         let fields = self.tensors.iter().filter_map(|(name, (shape, _))| {
             let name = name.strip_prefix("batch0.")?;

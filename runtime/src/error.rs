@@ -52,6 +52,8 @@ pub enum Error {
     BadArgument {
         /// `split(valid: 2)`
         call: String,
+        /// The argument that is to blame, if it is one alone.
+        argument: Option<String>,
         /// What is wrong with it.
         fault: String,
     },
@@ -70,10 +72,7 @@ pub enum Error {
     },
 
     /// The loss left the real numbers.
-    #[error(
-        "the loss became {loss} at step {step} (epoch {epoch}): training has diverged; \
-         try a smaller learning rate, `clip_norm`, or look for a division or logarithm of zero in the loss"
-    )]
+    #[error("the loss became {loss} at step {step} (epoch {epoch}): {}", advice(*step))]
     Diverged {
         /// NaN or infinite.
         loss: f32,
@@ -128,6 +127,20 @@ impl fmt::Display for Bytes {
             unit += 1;
         }
         write!(f, "{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// No learning rate spoils the first loss.
+fn advice(step: u64) -> &'static str {
+    match step {
+        1 => {
+            "no step has been taken yet, so look for a division or logarithm of zero in the loss, \
+             and for saved weights or data that are no numbers"
+        }
+        _ => {
+            "training has diverged; try a smaller learning rate, `clip_norm`, or look for a \
+             division or logarithm of zero in the loss"
+        }
     }
 }
 

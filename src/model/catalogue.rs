@@ -1,6 +1,8 @@
 //! The runtime's data sources, as the compiler wants them described.
 
-use nnc_compiler::elaborate::{Catalog, DataParameter, DataType, Role, SavedTensors, Signature};
+use nnc_compiler::elaborate::{
+    Catalog, DataFault, DataParameter, DataType, Role, SavedTensors, Signature,
+};
 use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
 use nnc_runtime::Error;
 use nnc_runtime::checkpoint::saved_tensors;
@@ -39,24 +41,40 @@ impl Catalog for Catalogue {
         &self,
         source: &str,
         arguments: &[(String, DataValue)],
-    ) -> Result<Vec<Field>, String> {
+    ) -> Result<Vec<Field>, DataFault> {
         let call = call(source, arguments);
-        let fields = data::fields(&call, &self.places).map_err(|error| error.to_string())?;
+        let fields = data::fields(&call, &self.places).map_err(fault)?;
         Ok(fields.into_iter().map(field).collect())
     }
 
-    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
+    fn weights(&self, path: &str) -> Result<Option<SavedTensors>, String> {
         let folder = self.places.model.as_deref().unwrap_or(Path::new(""));
-        saved_tensors(&folder.join(path)).map_err(|error| error.to_string())
+        let path = folder.join(path);
+        match path.exists() {
+            false => Ok(None),
+            true => match saved_tensors(&path) {
+                Ok(tensors) => Ok(Some(tensors)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
     }
 
-    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), String> {
+    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), DataFault> {
         let fields: Vec<data::Field> = fields.iter().map(runtime_field).collect();
-        let checked = data::check_step(&call(&step.name, &step.arguments), &fields);
-        checked.map_err(|error| match error {
-            Error::BadArgument { fault, .. } => fault,
-            other => other.to_string(),
-        })
+        data::check_step(&call(&step.name, &step.arguments), &fields).map_err(fault)
+    }
+}
+
+/// The place says which call it is about.
+fn fault(error: Error) -> DataFault {
+    match error {
+        Error::BadArgument {
+            argument, fault, ..
+        } => DataFault {
+            message: fault,
+            argument,
+        },
+        other => DataFault::from(other.to_string()),
     }
 }
 

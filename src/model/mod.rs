@@ -117,6 +117,21 @@ impl Loaded {
             .collect()
     }
 
+    /// Sees that the files of weights are there which the model starts from.
+    pub fn saved_weights_are_there(&self) -> Outcome {
+        let mut saved = self.model.experiment.saved.iter();
+        let Some(missing) = saved.find(|saved| !saved.is_there) else {
+            return Ok(());
+        };
+        let path = folder(&self.path).join(&missing.path);
+        let fault = format!("there is no `{}`", path.display());
+        let help = format!(
+            "train the model that saves it, or change `init` in {}",
+            self.place(missing.span)
+        );
+        Err(Failure::world("io", fault).help(help).into())
+    }
+
     /// Elements of all parameters.
     pub fn parameters(&self) -> usize {
         self.elements(SlotKind::Param)
@@ -188,7 +203,8 @@ fn read_text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is no text (not UTF-8)".to_owned())
 }
 
-fn read(path: &Path) -> Outcome<String> {
+/// The text of a model file.
+pub fn read(path: &Path) -> Outcome<String> {
     let fault =
         |text: String| Failure::world("io", format!("cannot read `{}`: {text}", path.display()));
     if path.is_dir() {

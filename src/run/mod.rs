@@ -26,7 +26,10 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     let loaded = Loaded::load(&args.model, &report)?;
     let experiment = &loaded.model.experiment;
     let compiler = Compiler::new(&loaded, &args.machine)?;
-    // Whatever can fail fails before the first step: memory, the directory, the data.
+    // Whatever can fail fails before the first step: saved weights, memory, the directory, the data.
+    if !args.resume && args.weights.is_none() {
+        loaded.saved_weights_are_there()?;
+    }
     let code = Code::compile(&compiler, experiment.batch)?;
     let mut directory = RunDirectory::open(args.out.as_deref(), loaded.name(), args.resume)?;
     if args.resume {

@@ -6,3 +6,6 @@ mod place;
 mod commands;
 mod runs;
 mod steps;
+mod elsewhere;
+mod sources;
+mod hostile;

@@ -11,7 +11,8 @@ pub mod catalogue;
 
 use catalogue::Catalogue;
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Request, Role, Signature, elaborate, load_uses, prelude,
+    Catalog, DataFault, DataParameter, DataType, Request, Role, Signature, elaborate, load_uses,
+    prelude,
 };
 use nnc_compiler::graph::{DType, DataValue, Field, Model};
 use nnc_grammar::ast::File;
@@ -95,7 +96,7 @@ impl Catalog for WithSamples {
         &self,
         source: &str,
         arguments: &[(String, DataValue)],
-    ) -> Result<Vec<Field>, String> {
+    ) -> Result<Vec<Field>, DataFault> {
         if source != "samples" {
             return self.known.fields(source, arguments);
         }

@@ -10,19 +10,41 @@ pub trait Catalog {
     fn signatures(&self) -> &[Signature];
 
     /// The fields of a sample from a source, or why these arguments make no sense.
-    fn fields(&self, source: &str, arguments: &[(String, DataValue)])
-    -> Result<Vec<Field>, String>;
+    fn fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Result<Vec<Field>, DataFault>;
 
-    /// The tensors in a file of weights, which a model names relative to itself, or
-    /// why there are none to be had.
-    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
-        Err(format!("there is no `{path}`"))
+    /// The tensors in a file of weights, which a model names relative to itself; none if
+    /// the file is not there yet, or why it cannot be read.
+    fn weights(&self, path: &str) -> Result<Option<SavedTensors>, String> {
+        let _ = path;
+        Ok(None)
     }
 
     /// Why a step's arguments make no sense for samples of these fields, if they do not.
-    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), String> {
+    fn check(&self, step: &DataStep, fields: &[Field]) -> Result<(), DataFault> {
         let _ = (step, fields);
         Ok(())
+    }
+}
+
+/// Why a source or a step makes no sense as it is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataFault {
+    /// What is wrong with it.
+    pub message: String,
+    /// The argument that is to blame, if it is one alone.
+    pub argument: Option<String>,
+}
+
+impl From<String> for DataFault {
+    fn from(message: String) -> DataFault {
+        DataFault {
+            message,
+            argument: None,
+        }
     }
 }
 

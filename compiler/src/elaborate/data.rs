@@ -2,7 +2,7 @@
 //! it against the catalogue and passes it on as plain values.
 
 use super::arguments::{Call, Formal, Mode};
-use super::catalog::{DataType, Role, Signature};
+use super::catalog::{DataFault, DataType, Role, Signature};
 use super::faults::did_you_mean;
 use super::interpreter::Interpreter;
 use super::values::{Eval, Function, Given, Reported, Value};
@@ -11,11 +11,18 @@ use nnc_grammar::ast::Expr;
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
-/// The pipeline and what a sample of it consists of.
+/// The setting `data`.
 pub(super) struct Data {
     pub pipeline: Vec<DataStep>,
     pub fields: Vec<Field>,
     pub span: Span,
+}
+
+/// A source and the steps behind it, and what a sample of it consists of.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    steps: Vec<DataStep>,
+    fields: Vec<Field>,
 }
 
 impl<'a> Interpreter<'a> {
@@ -34,25 +41,13 @@ impl<'a> Interpreter<'a> {
             // As if it were, so that the rest can be checked.
             value = self.call(&value, &[], None, expr.span)?;
         }
-        let pipeline = match value {
-            Value::Pipeline(pipeline) => pipeline.to_vec(),
-            value => return Err(self.wrong_kind(&value, expr.span, "data, such as `mnist()`")),
-        };
-        let source = &pipeline[0];
-        match self.globals.catalog.fields(&source.name, &source.arguments) {
-            Ok(fields) => Ok(Data {
-                pipeline,
-                fields,
+        match value {
+            Value::Pipeline(pipeline) => Ok(Data {
+                pipeline: pipeline.steps.clone(),
+                fields: pipeline.fields.clone(),
                 span: expr.span,
             }),
-            Err(message) => Err(self.fault(
-                Diagnostic::error(
-                    Code::BadValue,
-                    expr.span,
-                    format!("`{}`: {message}", source.name),
-                )
-                .here("in this description of data"),
-            )),
+            value => Err(self.wrong_kind(&value, expr.span, "data, such as `mnist()`")),
         }
     }
 
@@ -68,16 +63,17 @@ impl<'a> Interpreter<'a> {
         let fault = Diagnostic::error(
             Code::UnknownName,
             span,
-            format!("no data source is called `{name}`"),
+            format!("no data source or step is called `{name}`"),
         )
         .here("not known");
         let signatures = self.globals.catalog.signatures();
-        let sources: Vec<&str> = signatures
-            .iter()
-            .filter(|signature| signature.role == Role::Source)
-            .map(|signature| signature.name.as_str())
-            .collect();
-        let fault = fault.note(format!("there are {}", super::faults::listed(sources)));
+        let named = |role: Role| {
+            let entries = signatures.iter().filter(|entry| entry.role == role);
+            super::faults::listed(entries.map(|entry| entry.name.as_str()))
+        };
+        let fault = fault
+            .note(format!("sources are {}", named(Role::Source)))
+            .note(format!("steps, after `|>`, are {}", named(Role::Step)));
         let names: Vec<&str> = signatures.iter().map(|s| s.name.as_str()).collect();
         self.fault(did_you_mean(fault, name, names))
     }
@@ -96,10 +92,13 @@ impl<'a> Interpreter<'a> {
             })
             .collect();
         let matched = self.match_arguments(&call, &formals)?;
-        let mut arguments = Vec::new();
+        let (mut arguments, mut places) = (Vec::new(), Vec::new());
         for (parameter, given) in signature.parameters.iter().zip(matched) {
             let value = match (given, &parameter.default) {
-                (Some(given), _) => self.data_value(&given, parameter.ty, &parameter.name)?,
+                (Some(given), _) => {
+                    places.push((parameter.name.as_str(), given.span));
+                    self.data_value(&given, parameter.ty, &parameter.name)?
+                }
                 (None, Some(default)) => default.clone(),
                 (None, None) => unreachable!("elaborate: missing arguments were refused"),
             };
@@ -109,13 +108,24 @@ impl<'a> Interpreter<'a> {
             name: signature.name.clone(),
             arguments,
         };
+        let catalog = self.globals.catalog;
         match (signature.role, piped.map(|given| given.value)) {
-            (Role::Source, None) => Ok(Value::Pipeline(Rc::from(vec![step]))),
-            (Role::Step, Some(Value::Pipeline(steps))) => {
-                self.check_step(&steps[0], &step, span)?;
-                Ok(Value::Pipeline(
-                    steps.iter().cloned().chain([step]).collect(),
-                ))
+            (Role::Source, None) => {
+                let fields = catalog.fields(&step.name, &step.arguments);
+                let fields =
+                    fields.map_err(|fault| self.data_fault(&step, &fault, &places, span))?;
+                Ok(Value::Pipeline(Rc::new(Pipeline {
+                    steps: vec![step],
+                    fields,
+                })))
+            }
+            (Role::Step, Some(Value::Pipeline(before))) => {
+                let checked = catalog.check(&step, &before.fields);
+                checked.map_err(|fault| self.data_fault(&step, &fault, &places, span))?;
+                Ok(Value::Pipeline(Rc::new(Pipeline {
+                    steps: before.steps.iter().cloned().chain([step]).collect(),
+                    fields: before.fields.clone(),
+                })))
             }
             (Role::Source, Some(_)) => Err(self.fault(
                 Diagnostic::error(
@@ -140,17 +150,19 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Whether a step makes sense for the samples of a source.
-    fn check_step(&mut self, source: &DataStep, step: &DataStep, span: Span) -> Eval<()> {
-        let catalog = self.globals.catalog;
-        // What is wrong with the source is told where all of the data is known.
-        let Ok(fields) = catalog.fields(&source.name, &source.arguments) else {
-            return Ok(());
-        };
-        catalog.check(step, &fields).map_err(|fault| {
-            let message = format!("`{}`: {fault}", step.name);
-            self.fault(Diagnostic::error(Code::BadValue, span, message).here("in this step"))
-        })
+    /// At the argument that is to blame, else at the call.
+    fn data_fault(
+        &mut self,
+        step: &DataStep,
+        fault: &DataFault,
+        places: &[(&str, Span)],
+        call: Span,
+    ) -> Reported {
+        let named = fault.argument.as_deref();
+        let place = places.iter().find(|(name, _)| Some(*name) == named);
+        let span = place.map_or(call, |(_, span)| *span);
+        let message = format!("`{}`: {}", step.name, fault.message);
+        self.fault(Diagnostic::error(Code::BadValue, span, message))
     }
 
     fn data_value(&mut self, given: &Given<'a>, ty: DataType, name: &str) -> Eval<DataValue> {

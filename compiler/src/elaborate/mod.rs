@@ -45,7 +45,7 @@ mod prune;
 mod faults;
 
 pub use builtins::builtin_docs;
-pub use catalog::{Catalog, DataParameter, DataType, Role, Signature};
+pub use catalog::{Catalog, DataFault, DataParameter, DataType, Role, Signature};
 pub use overrides::Override;
 pub use prelude::{Library, prelude};
 pub use uses::{ReadText, Uses, load_uses};

@@ -3,8 +3,9 @@
 use super::builtins::Builtin;
 use super::catalog::Signature;
 use super::copies::Source;
+use super::data::Pipeline;
 use super::pointwise::Pointwise;
-use crate::graph::{DataStep, NodeId};
+use crate::graph::NodeId;
 use nnc_grammar::Span;
 use nnc_grammar::ast::Definition;
 use std::borrow::Cow;
@@ -41,7 +42,7 @@ pub(super) enum Value<'a> {
     /// `weights("vgg16.safetensors")`
     Weights(Rc<WeightsFile>),
     /// `mnist() |> split(valid: 0.1)`
-    Pipeline(Rc<[DataStep]>),
+    Pipeline(Rc<Pipeline>),
     /// Nothing: a block without a value, an argument left out.
     Nothing,
     /// A diagnostic has been issued where this value should come from.

@@ -71,14 +71,23 @@ impl<'a> Interpreter<'a> {
     fn saved_file(&mut self, file: &WeightsFile) -> Saved {
         let mut saved = Saved {
             path: file.path.clone(),
+            span: file.span,
+            is_there: false,
             fills: Vec::new(),
             missing: Vec::new(),
             left: Vec::new(),
         };
-        // Whoever runs the model will miss the file; whoever checks it need not.
-        let Ok(tensors) = self.globals.catalog.weights(&file.path) else {
-            return saved;
+        let tensors = match self.globals.catalog.weights(&file.path) {
+            // Whoever runs the model will miss the file; whoever checks it need not.
+            Ok(None) => return saved,
+            Ok(Some(tensors)) => tensors,
+            Err(fault) => {
+                let fault = Diagnostic::error(Code::BadSetting, file.span, fault);
+                self.fault(fault.here("names no saved weights"));
+                return saved;
+            }
         };
+        saved.is_there = true;
         let mut faults = Vec::new();
         for (tensor, shape) in &tensors {
             let Some(rest) = below(tensor, &file.from) else {

@@ -2,6 +2,7 @@
 //! one graph per phase.
 
 use super::{DType, Graph, InputId, NodeId, SlotId, Type};
+use nnc_grammar::Span;
 use std::collections::BTreeMap;
 
 /// A fully elaborated model for one batch size.
@@ -165,8 +166,11 @@ pub struct Field {
 pub struct Saved {
     /// As written, relative to the model's file.
     pub path: String,
-    /// Tensors of the file with the paths of the slots that they fill; none while the
-    /// file is not there.
+    /// Where the model names it.
+    pub span: Span,
+    /// Whether it is; the paths below stay empty until then.
+    pub is_there: bool,
+    /// Tensors of the file with the paths of the slots that they fill.
     pub fills: Vec<(String, String)>,
     /// Parameters and states that the file lacks.
     pub missing: Vec<String>,

@@ -1,8 +1,8 @@
 //! A catalogue of data sources that hold no data, and a short way to elaborate.
 
 use nnc_compiler::elaborate::{
-    Catalog, DataParameter, DataType, Override, Request, Role, SavedTensors, Signature, elaborate,
-    load_uses, prelude,
+    Catalog, DataFault, DataParameter, DataType, Override, Request, Role, SavedTensors, Signature,
+    elaborate, load_uses, prelude,
 };
 use nnc_compiler::graph::{DType, DataValue, Field, Model};
 use nnc_grammar::{Diagnostic, Sources};
@@ -34,6 +34,7 @@ impl TestCatalog {
                 vec![
                     parameter("context", DataType::Int, None),
                     parameter("stride", DataType::Int, Some(DataValue::Int(0))),
+                    parameter("valid", DataType::Float, Some(DataValue::Float(0.0))),
                 ],
             ),
             signature(
@@ -69,7 +70,7 @@ impl TestCatalog {
                 ],
             ),
             signature("standardize", Role::Step, vec![]),
-            signature("flip_horizontal", Role::Step, vec![]),
+            signature("flip", Role::Step, vec![]),
             signature(
                 "random_crop",
                 Role::Step,
@@ -114,7 +115,7 @@ impl Catalog for TestCatalog {
         &self,
         source: &str,
         arguments: &[(String, DataValue)],
-    ) -> Result<Vec<Field>, String> {
+    ) -> Result<Vec<Field>, DataFault> {
         let numbers = |name: &str, shape: &[usize]| Field {
             name: name.to_owned(),
             shape: shape.to_vec(),
@@ -146,7 +147,7 @@ impl Catalog for TestCatalog {
             "cifar10" => Ok(vec![numbers("image", &[3, 32, 32]), label]),
             "points" => match arguments[0].1 {
                 DataValue::Int(n) if n > 0 => Ok(vec![numbers("u", &[n as usize])]),
-                _ => Err("`features` must be at least 1".to_owned()),
+                _ => Err("`features` must be at least 1".to_owned().into()),
             },
             "csv" => Ok(vec![numbers("x", &[4]), numbers("y", &[])]),
             "sentences" => Ok(vec![classes("tokens", &[12], 48), classes("label", &[], 2)]),
@@ -155,28 +156,29 @@ impl Catalog for TestCatalog {
                     let (image, mask) = ([1, n as usize, n as usize], [n as usize; 2]);
                     Ok(vec![numbers("image", &image), classes("mask", &mask, 3)])
                 }
-                _ => Err("`size` is no int".to_owned()),
+                _ => Err("`size` is no int".to_owned().into()),
             },
             "linear" => match arguments[0].1 {
                 DataValue::Int(n) if n > 0 => {
                     Ok(vec![numbers("x", &[n as usize]), numbers("y", &[])])
                 }
-                _ => Err("`features` must be at least 1".to_owned()),
+                _ => Err("`features` must be at least 1".to_owned().into()),
             },
             other => panic!("no source {other}"),
         }
     }
 
-    fn weights(&self, path: &str) -> Result<SavedTensors, String> {
+    fn weights(&self, path: &str) -> Result<Option<SavedTensors>, String> {
         let tensor = |path: &str, shape: &[usize]| (path.to_owned(), shape.to_vec());
         match path {
-            "saved.safetensors" => Ok(vec![
+            "saved.safetensors" => Ok(Some(vec![
                 tensor("net/hidden/w", &[784, 32]),
                 tensor("net/hidden/b", &[32]),
                 tensor("net/dense_1/b", &[10]),
                 tensor("net/dense_2/w", &[10, 10]),
-            ]),
-            other => Err(format!("there is no {other}")),
+            ])),
+            "damaged.safetensors" => Err(format!("`{path}` is damaged: it ends too early")),
+            _ => Ok(None),
         }
     }
 }

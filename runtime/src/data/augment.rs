@@ -2,19 +2,14 @@
 //! What is drawn is a function of the run's seed, the epoch and the sample's number, so
 //! that neither threads nor an interrupt change it.
 
+use super::pipeline::of_classes;
 use super::{Call, Field};
 use crate::error::Result;
 use crate::rng::{Random, Stream};
 use std::cell::RefCell;
 
 /// The steps that change training samples.
-pub(super) const NAMES: [&str; 5] = [
-    "random_crop",
-    "flip_horizontal",
-    "rotate",
-    "noise",
-    "cutout",
-];
+pub(super) const NAMES: [&str; 5] = ["random_crop", "flip", "rotate", "noise", "cutout"];
 
 /// One change of the first field's samples, `[channels, height, width]` but for noise.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -46,15 +41,24 @@ impl Augment {
         let shape = &field.shape;
         let change = match step.name.as_str() {
             "random_crop" => Augment::Crop(step.int("padding", 4, 1, 1 << 12)? as usize),
-            "flip_horizontal" => Augment::Flip,
+            "flip" => Augment::Flip,
             "rotate" => Augment::Rotate(step.float("degrees", 10.0)? as f32),
             "noise" => Augment::Noise(step.float("std", 0.1)? as f32),
             "cutout" => Augment::Cutout(step.int("size", 8, 1, 1 << 12)? as usize),
             other => unreachable!("`{other}` is in the catalogue"),
         };
+        if let Augment::Rotate(size) | Augment::Noise(size) = change
+            && size < 0.0
+        {
+            let name = step.arguments.first().map_or("size", |(name, _)| name);
+            return Err(step.wrong(name, format!("must be at least 0, but it is {size}")));
+        }
+        if field.classes.is_some() {
+            return Err(of_classes(step, field));
+        }
         if shape.len() != 3 && !matches!(change, Augment::Noise(_)) {
             let fault = format!(
-                "`{}` is {shape:?}, no picture [channels, height, width]",
+                "`{}` is {shape:?}, and this is done to pictures, [channels, height, width]",
                 field.name
             );
             return Err(step.fault(fault));

@@ -48,12 +48,16 @@ impl Call {
         let value = match self.argument(name) {
             None => default,
             Some(Value::Int(value)) => *value,
-            Some(other) => return Err(self.fault(format!("`{name}` is {other}, not an integer"))),
+            Some(other) => return Err(self.wrong(name, format!("is {other}, not an integer"))),
         };
         if (low..=high).contains(&value) {
             return Ok(value);
         }
-        Err(self.fault(format!("`{name}` must lie between {low} and {high}")))
+        let fault = match high {
+            i64::MAX => format!("must be at least {low}, but it is {value}"),
+            high => format!("must lie between {low} and {high}, but it is {value}"),
+        };
+        Err(self.wrong(name, fault))
     }
 
     /// A real number.
@@ -62,16 +66,15 @@ impl Call {
             None => Ok(default),
             Some(value) => value
                 .as_float()
-                .ok_or_else(|| self.fault(format!("`{name}` is {value}, not a finite number"))),
+                .ok_or_else(|| self.wrong(name, format!("is {value}, not a finite number"))),
         }
     }
 
     /// One number or a list of them.
     pub(super) fn floats(&self, name: &str) -> Result<Vec<f64>> {
-        let wrong =
-            |value: &Value| self.fault(format!("`{name}` has {value}, not a finite number"));
+        let wrong = |value: &Value| self.wrong(name, format!("has {value}, not a finite number"));
         match self.argument(name) {
-            None => Err(self.fault(format!("`{name}` is missing"))),
+            None => Err(self.wrong(name, "is missing")),
             Some(Value::List(values)) => values
                 .iter()
                 .map(|value| value.as_float().ok_or_else(|| wrong(value)))
@@ -85,7 +88,7 @@ impl Call {
         match self.argument(name) {
             None => Ok(default),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(other) => Err(self.fault(format!("`{name}` is {other}, not true or false"))),
+            Some(other) => Err(self.wrong(name, format!("is {other}, not true or false"))),
         }
     }
 
@@ -93,8 +96,17 @@ impl Call {
     pub(super) fn string(&self, name: &str) -> Result<&str> {
         match self.argument(name) {
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.fault(format!("`{name}` is {other}, not a string"))),
-            None => Err(self.fault(format!("`{name}` is missing"))),
+            Some(other) => Err(self.wrong(name, format!("is {other}, not a string"))),
+            None => Err(self.wrong(name, "is missing")),
+        }
+    }
+
+    /// A part of all samples, which must leave some on both sides.
+    pub(super) fn part(&self, name: &str, default: f64) -> Result<f64> {
+        let part = self.float(name, default)?;
+        match part > 0.0 && part < 1.0 {
+            true => Ok(part),
+            false => Err(self.wrong(name, format!("must lie between 0 and 1, but it is {part}"))),
         }
     }
 
@@ -102,7 +114,17 @@ impl Call {
     pub(super) fn fault(&self, fault: impl Into<String>) -> Error {
         Error::BadArgument {
             call: self.to_string(),
+            argument: None,
             fault: fault.into(),
+        }
+    }
+
+    /// One argument makes no sense; the fault goes on from its name.
+    pub(super) fn wrong(&self, name: &str, fault: impl AsRef<str>) -> Error {
+        Error::BadArgument {
+            call: self.to_string(),
+            argument: Some(name.to_owned()),
+            fault: format!("`{name}` {}", fault.as_ref()),
         }
     }
 }

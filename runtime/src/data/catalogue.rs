@@ -97,12 +97,7 @@ pub const SOURCES: &[Signature] = &[
                 "0.1",
                 "standard deviation of what is added to y",
             ),
-            optional(
-                "samples",
-                Int,
-                "1000",
-                "training samples; a quarter as many for the test",
-            ),
+            SAMPLES,
             optional("seed", Int, "0", "another seed, another function"),
         ],
     },
@@ -111,12 +106,7 @@ pub const SOURCES: &[Signature] = &[
         doc: "Random numbers in 0..1, of which a model makes its own data. Fields: u [features].",
         parameters: &[
             optional("features", Int, "2", "how many numbers a sample has"),
-            optional(
-                "samples",
-                Int,
-                "1000",
-                "training samples; a quarter as many for the test",
-            ),
+            SAMPLES,
             optional("seed", Int, "0", "another seed, other numbers"),
         ],
     },
@@ -167,13 +157,19 @@ pub const SOURCES: &[Signature] = &[
         doc: "NumPy arrays in stored order, a field each; `test_NAME` is the test's. \
               Fields: as the arrays are called; integers are classes.",
         parameters: &[
-            required("file", Text, ".npz, or one .npy as `x`"),
-            optional(
-                "classes",
-                Int,
-                "0",
-                "how many; 0: one more than the greatest",
-            ),
+            required("file", Text, "as `numpy.savez` writes it"),
+            CLASSES,
+        ],
+    },
+    Signature {
+        name: "npy",
+        doc: "One or two NumPy arrays in stored order. Fields: x, y; integers are classes.",
+        parameters: &[
+            required("x", Text, "as `numpy.save` writes it"),
+            optional("y", Text, "", "what goes with it"),
+            optional("test_x", Text, "", "the test's; without it, `x` is"),
+            optional("test_y", Text, "", "what goes with that"),
+            CLASSES,
         ],
     },
     Signature {
@@ -211,16 +207,28 @@ pub const SOURCES: &[Signature] = &[
         name: "text",
         doc: "Windows of a text file, character by character; its last tenth is for the test. \
               Fields: tokens [context] class(characters), target: the same, one on.",
-        parameters: &[required("file", Text, "UTF-8"), CONTEXT, STRIDE],
+        parameters: &[required("file", Text, "UTF-8"), CONTEXT, STRIDE, VALID],
     },
     Signature {
         name: "tinyshakespeare",
         doc: "A million characters of Shakespeare's plays, 65 different ones, as `text` gives them. \
               Fields: tokens [context] class(65), target.",
-        parameters: &[CONTEXT, STRIDE],
+        parameters: &[CONTEXT, STRIDE, VALID],
     },
 ];
 
+const CLASSES: Parameter = optional(
+    "classes",
+    Int,
+    "0",
+    "how many; 0: one more than the greatest",
+);
+const SAMPLES: Parameter = optional(
+    "samples",
+    Int,
+    "1000",
+    "training samples; a quarter as many for the test",
+);
 const TEST: Parameter = optional(
     "test",
     Float,
@@ -233,6 +241,13 @@ const STRIDE: Parameter = optional(
     Int,
     "0",
     "from the start of a training sample to that of the next; 0 is the context: side by side",
+);
+
+const VALID: Parameter = optional(
+    "valid",
+    Float,
+    "0",
+    "the part of the text, in front of the test's, to choose settings by",
 );
 
 /// What may follow a source, by `|>`.
@@ -256,8 +271,8 @@ pub const STEPS: &[Signature] = &[
         parameters: &[optional("padding", Int, "4", "at most so many pixels")],
     },
     Signature {
-        name: "flip_horizontal",
-        doc: "Mirrors every other training picture, at random.",
+        name: "flip",
+        doc: "Mirrors, left for right, every other training picture, at random.",
         parameters: &[],
     },
     Signature {
@@ -311,17 +326,17 @@ pub fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
     known(source, SOURCES, "data source")?;
     match source.name.as_str() {
         "mnist" => Ok(mnist::fields()),
-        "digits" => Ok(digits::fields()),
+        "digits" => digits::fields(source),
         "linear" => linear::fields(source),
         "points" => points::fields(source),
         "sequences" => sequences::fields(source),
         "cifar10" => Ok(cifar10::fields()),
         "fashion_mnist" => Ok(mnist::fields()),
         "csv" => csv::fields(source, places),
-        "npz" => npz::fields(source, places),
+        "npz" | "npy" => npz::fields(source, places),
         "images" => images::fields(source, places),
         "shapes" => shapes::fields(source),
-        "sentences" => Ok(sentences::fields()),
+        "sentences" => sentences::fields(source),
         "text" => text::fields(source, places),
         "tinyshakespeare" => text::shakespeare_fields(source),
         other => unreachable!("`{other}` is in the catalogue"),
@@ -352,7 +367,7 @@ fn known(call: &Call, table: &[Signature], what: &str) -> Result<()> {
     }
     for parameter in signature.parameters {
         if parameter.default.is_none() && call.argument(parameter.name).is_none() {
-            return Err(call.fault(format!("`{}` is missing", parameter.name)));
+            return Err(call.wrong(parameter.name, "is missing"));
         }
     }
     Ok(())

@@ -68,16 +68,8 @@ const FILES: FileSet = FileSet {
 /// `image` and `label`.
 pub(super) fn fields() -> Vec<Field> {
     vec![
-        Field {
-            name: "image".into(),
-            shape: vec![3, SIDE, SIDE],
-            classes: None,
-        },
-        Field {
-            name: "label".into(),
-            shape: vec![],
-            classes: Some(CLASSES.len()),
-        },
+        Field::numbers("image", &[3, SIDE, SIDE]),
+        Field::classes("label", &[], CLASSES.len()),
     ]
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// `x` and `y`.
 pub(super) fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
+    test_part(source)?;
     Ok(Table::read(source, places)?.fields())
 }
 
@@ -30,10 +31,10 @@ pub(super) fn load(source: &Call, places: &Places) -> Result<Dataset> {
 
 /// Training samples and the fraction `test` of all that is kept apart.
 pub(super) fn held_out(source: &Call, all: &Split) -> Result<(Split, Split)> {
-    let fraction = source.float("test", 0.2)?;
+    let fraction = test_part(source)?;
     let count = all.samples();
     let test = (count as f64 * fraction).round() as usize;
-    if !(fraction > 0.0 && fraction < 1.0) || test == 0 || test == count {
+    if test == 0 || test == count {
         let fault = format!("`test: {fraction}` of {count} samples leaves a split empty");
         return Err(source.fault(fault));
     }
@@ -41,6 +42,11 @@ pub(super) fn held_out(source: &Call, all: &Split) -> Result<(Split, Split)> {
     order[..test].sort_unstable();
     order[test..].sort_unstable();
     Ok((all.subset(&order[test..]), all.subset(&order[..test])))
+}
+
+/// How much of all samples is kept apart.
+pub(super) fn test_part(source: &Call) -> Result<f64> {
+    source.part("test", 0.2)
 }
 
 struct Table {
@@ -73,11 +79,9 @@ impl Table {
             ));
         };
         let Some(at) = names.iter().position(|name| name == label) else {
-            let fault = format!(
-                "no column is called `{label}`; there are: {}",
-                names.join(", ")
-            );
-            return Err(source.fault(fault));
+            let names = names.join(", ");
+            let fault = format!("is `{label}`, but the columns are: {names}");
+            return Err(source.wrong("label", fault));
         };
         if rows.is_empty() || names.len() < 2 {
             let fault = "expected rows of at least two columns below the names, found none";
@@ -112,11 +116,7 @@ impl Table {
             Target::Classes(_, count) => Some(*count),
         };
         vec![
-            Field {
-                name: "x".into(),
-                shape: vec![self.features],
-                classes: None,
-            },
+            Field::numbers("x", &[self.features]),
             Field {
                 name: "y".into(),
                 shape: vec![],
@@ -223,14 +223,7 @@ mod tests {
     fn table(text: &str, source: &Call) -> Result<Dataset> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("t.csv"), text).unwrap();
-        let model = Some(directory.path().to_path_buf());
-        load(
-            source,
-            &Places {
-                directory: None,
-                model,
-            },
-        )
+        load(source, &Places::beside(directory.path()))
     }
 
     const HOUSES: &str =
@@ -263,7 +256,7 @@ mod tests {
         );
         assert!(
             message(HOUSES, "cost")
-                .contains("no column is called `cost`; there are: size, price, net, kind")
+                .contains("`label` is `cost`, but the columns are: size, price, net, kind")
         );
         assert!(message("a,y\n1\n", "y").contains("expected 2 columns in line 2, found 1"));
         assert!(message("a,y\n1,\"2\n", "y").contains("a quote is not closed in line 2"));

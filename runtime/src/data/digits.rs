@@ -2,6 +2,7 @@
 //! pixels. A stand-in of about MNIST's difficulty where there is no network, and a
 //! data set that tests can rely on: the same everywhere, by seed.
 
+use super::counts::Counts;
 use super::mnist::{self, labelled_images};
 use super::{Call, Dataset, Field, Provenance, Split};
 use crate::error::Result;
@@ -10,13 +11,14 @@ use rayon::prelude::*;
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;
-const TRAIN: i64 = 12_000;
-const TEST: i64 = 2_000;
-const MOST: i64 = 10_000_000;
 
 /// The fields of MNIST.
-pub(super) fn fields() -> Vec<Field> {
-    mnist::fields()
+pub(super) fn fields(source: &Call) -> Result<Vec<Field>> {
+    counts(source).map(|_| mnist::fields())
+}
+
+fn counts(source: &Call) -> Result<Counts> {
+    Counts::of(source, [12_000, 2_000], PIXELS)
 }
 
 /// The set that stands in for MNIST.
@@ -26,9 +28,7 @@ pub(super) fn default() -> Result<Dataset> {
 
 /// Draws as many as asked for.
 pub(super) fn load(source: &Call) -> Result<Dataset> {
-    let train = source.int("train", TRAIN, 1, MOST)? as usize;
-    let test = source.int("test", TEST, 1, MOST)? as usize;
-    let seed = source.int("seed", 0, 0, i64::MAX)? as u64;
+    let Counts { train, test, seed } = counts(source)?;
     Ok(Dataset {
         train: draw(seed, 0, train),
         valid: None,
@@ -51,7 +51,7 @@ fn draw(seed: u64, first: u64, count: usize) -> Split {
             digit
         })
         .collect();
-    labelled_images(fields(), pixels, labels)
+    labelled_images(mnist::fields(), pixels, labels)
 }
 
 /// A part of a digit in a box of -1..1, y downwards.

@@ -17,6 +17,15 @@ pub struct Places {
 }
 
 impl Places {
+    /// Beside a model in this folder, and wherever else files are looked for.
+    #[cfg(test)]
+    pub fn beside(folder: &Path) -> Places {
+        Places {
+            directory: None,
+            model: Some(folder.to_path_buf()),
+        }
+    }
+
     /// The file or folder of that name: beside the model, in the working directory, in
     /// `$NNC_DATA` or in `./data`, whichever has it first.
     pub(super) fn find(&self, name: &str) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! Photographs in folders: one folder per class, PNG and JPEG files of any size, which are
 //! brought to one.
 
-use super::csv::held_out;
+use super::csv::{held_out, test_part};
 use super::find::Places;
 use super::mnist::labelled_images;
 use super::{Call, Dataset, Field, Provenance};
@@ -16,6 +16,7 @@ const LARGEST_SIDE: f64 = 4096.0;
 
 /// `image` and `label`.
 pub(super) fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
+    test_part(source)?;
     let folder = places.find(source.string("folder")?)?;
     described(source, classes(&training(&folder))?.len())
 }
@@ -60,16 +61,8 @@ fn training(folder: &Path) -> PathBuf {
 fn described(source: &Call, classes: usize) -> Result<Vec<Field>> {
     let [height, width] = size(source)?;
     Ok(vec![
-        Field {
-            name: "image".into(),
-            shape: vec![3, height, width],
-            classes: None,
-        },
-        Field {
-            name: "label".into(),
-            shape: vec![],
-            classes: Some(classes),
-        },
+        Field::numbers("image", &[3, height, width]),
+        Field::classes("label", &[], classes),
     ])
 }
 
@@ -78,7 +71,12 @@ fn size(source: &Call) -> Result<[usize; 2]> {
     let whole = |side: &f64| side.fract() == 0.0 && (1.0..=LARGEST_SIDE).contains(side);
     match sides.as_slice() {
         [h, w] if whole(h) && whole(w) => Ok([*h as usize, *w as usize]),
-        _ => Err(source.fault("`size` must be a height and a width, as in `size: [224, 224]`")),
+        _ => Err(source.wrong(
+            "size",
+            format!(
+                "must be a height and a width of at most {LARGEST_SIDE}, as in `size: [224, 224]`"
+            ),
+        )),
     }
 }
 
@@ -189,14 +187,8 @@ mod tests {
             }
             fs::write(folder.join("notes.txt"), "no picture").unwrap();
         }
-        let model = Some(directory.path().to_path_buf());
-        (
-            directory,
-            Places {
-                directory: None,
-                model,
-            },
-        )
+        let places = Places::beside(directory.path());
+        (directory, places)
     }
 
     #[test]

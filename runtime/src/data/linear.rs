@@ -1,26 +1,18 @@
 //! Regression data: `y = w x + b + noise` for random `w` and `b`.
 
+use super::counts::Counts;
 use super::{Affine, Call, Column, Dataset, Field, Provenance, Split, Values};
 use crate::error::Result;
 use crate::rng::{Random, Stream};
 use std::sync::Arc;
 
-/// Keeps the whole set well below what any machine holds.
-const MOST_VALUES: i64 = 1 << 28;
-
 /// `x` and `y`.
 pub(super) fn fields(source: &Call) -> Result<Vec<Field>> {
+    counts(source)?;
+    noise(source)?;
     Ok(vec![
-        Field {
-            name: "x".into(),
-            shape: vec![features(source)?],
-            classes: None,
-        },
-        Field {
-            name: "y".into(),
-            shape: vec![],
-            classes: None,
-        },
+        Field::numbers("x", &[features(source)?]),
+        Field::numbers("y", &[]),
     ])
 }
 
@@ -28,12 +20,19 @@ fn features(source: &Call) -> Result<usize> {
     Ok(source.int("features", 1, 1, 1 << 20)? as usize)
 }
 
+fn noise(source: &Call) -> Result<f32> {
+    Ok(source.float("noise", 0.1)? as f32)
+}
+
+fn counts(source: &Call) -> Result<Counts> {
+    Counts::of_samples(source, 1000, features(source)?)
+}
+
 /// Draws everything from the source's own seed.
 pub(super) fn load(source: &Call) -> Result<Dataset> {
     let features = features(source)?;
-    let noise = source.float("noise", 0.1)? as f32;
-    let samples = source.int("samples", 1000, 1, MOST_VALUES / features as i64)? as usize;
-    let seed = source.int("seed", 0, 0, i64::MAX)? as u64;
+    let noise = noise(source)?;
+    let Counts { train, test, seed } = counts(source)?;
 
     let mut random = Random::new(seed, Stream::Data, 0);
     let weights: Vec<f32> = (0..features).map(|_| random.normal()).collect();
@@ -55,13 +54,12 @@ pub(super) fn load(source: &Call) -> Result<Dataset> {
         ))
     };
     Ok(Dataset {
-        train: draw(samples)?,
+        train: draw(train)?,
         valid: None,
-        test: draw(samples.div_ceil(4))?,
+        test: draw(test)?,
         shuffle: true,
         provenance: Provenance::Generated(format!(
-            "{samples} + {} generated samples of a linear function",
-            samples.div_ceil(4)
+            "{train} + {test} generated samples of a linear function"
         )),
     })
 }

@@ -2,6 +2,7 @@
 //! them gets into a program's inputs.
 
 mod call;
+mod counts;
 mod catalogue;
 mod pipeline;
 mod samples;
@@ -17,6 +18,7 @@ mod sequences;
 mod text;
 mod csv;
 mod npz;
+mod zip;
 mod images;
 mod shapes;
 mod sentences;
@@ -44,6 +46,25 @@ pub struct Field {
     pub shape: Vec<usize>,
     /// `Some(n)`: integers below `n`; `None`: real numbers.
     pub classes: Option<usize>,
+}
+
+impl Field {
+    /// Real numbers.
+    pub(crate) fn numbers(name: &str, shape: &[usize]) -> Field {
+        Field {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            classes: None,
+        }
+    }
+
+    /// Integers below `classes`.
+    pub(crate) fn classes(name: &str, shape: &[usize], classes: usize) -> Field {
+        Field {
+            classes: Some(classes),
+            ..Field::numbers(name, shape)
+        }
+    }
 }
 
 /// A loaded data set after its pipeline.
@@ -135,7 +156,7 @@ pub fn load(pipeline: &[Call], request: &mut Request<'_>) -> Result<Dataset> {
         "sequences" => sequences::load(source)?,
         "cifar10" => cifar10::load(request)?,
         "csv" => csv::load(source, &request.places)?,
-        "npz" => npz::load(source, &request.places)?,
+        "npz" | "npy" => npz::load(source, &request.places)?,
         "images" => images::load(source, &request.places)?,
         "shapes" => shapes::load(source)?,
         "sentences" => sentences::load(source)?,

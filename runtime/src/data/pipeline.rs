@@ -72,16 +72,14 @@ pub fn affine(start: Affine, field: &Field, steps: &[Call]) -> Result<Affine> {
         let leading = field.shape.first().copied().unwrap_or(1);
         for (name, values) in [("mean", &means), ("std", &stds)] {
             if values.len() != 1 && values.len() != leading {
-                return Err(step.fault(format!(
-                    "`{name}` has {} numbers, but `{}` is {:?}: give 1 or {leading}",
-                    values.len(),
-                    field.name,
-                    field.shape
-                )));
+                let (count, field, shape) = (values.len(), &field.name, &field.shape);
+                let fault =
+                    format!("has {count} numbers, but `{field}` is {shape:?}: give 1 or {leading}");
+                return Err(step.wrong(name, fault));
             }
         }
         if stds.contains(&0.0) {
-            return Err(step.fault("`std` must not be 0"));
+            return Err(step.wrong("std", "must not be 0"));
         }
         affine = affine.normalized(&means, &stds);
     }
@@ -101,12 +99,23 @@ pub fn check_step(step: &Call, fields: &[Field]) -> Result<()> {
         },
         "split" => valid_part(step).map(|_| ()),
         "take" => most(step).map(|_| ()),
+        "standardize" => match fields.first() {
+            Some(field) if field.classes.is_some() => Err(of_classes(step, field)),
+            _ => Ok(()),
+        },
+        name if augment::NAMES.contains(&name) => match fields.first() {
+            Some(field) => Augment::of(step, field).map(|_| ()),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
-fn of_classes(step: &Call, field: &Field) -> Error {
-    step.fault(format!("`{}` are classes", field.name))
+pub(super) fn of_classes(step: &Call, field: &Field) -> Error {
+    step.fault(format!(
+        "`{}` is of classes, and this is done to numbers",
+        field.name
+    ))
 }
 
 /// Applies the steps in order.
@@ -151,8 +160,7 @@ fn normalize(dataset: &mut Dataset, step: &Call) -> Result<()> {
 /// Mean 0 and deviation 1 over the training samples, for each leading index by itself.
 fn standardize(dataset: &mut Dataset, step: &Call) -> Result<()> {
     let Some((means, stds)) = dataset.train.moments() else {
-        let name = &dataset.train.columns()[0].field.name;
-        return Err(step.fault(format!("`{name}` are classes")));
+        return Err(of_classes(step, &dataset.train.columns()[0].field));
     };
     // What never changes stays as it is, but for its mean.
     let stds = stds
@@ -187,11 +195,7 @@ fn split(dataset: &mut Dataset, step: &Call, seed: u64) -> Result<()> {
 }
 
 fn valid_part(step: &Call) -> Result<f64> {
-    let fraction = step.float("valid", 0.0)?;
-    match fraction > 0.0 && fraction < 1.0 {
-        true => Ok(fraction),
-        false => Err(step.fault("`valid` must lie between 0 and 1, as in `split(valid: 0.1)`")),
-    }
+    step.part("valid", 0.0)
 }
 
 fn take(dataset: &mut Dataset, step: &Call) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Short remarks of a few words that praise or find fault, some by denying the opposite: data
 //! for the classification of text that needs no files. No single word decides.
 
+use super::counts::Counts;
 use super::{Call, Column, Dataset, Field, Provenance, Split, Values};
 use crate::error::Result;
 use crate::rng::{Random, Stream};
@@ -45,26 +46,24 @@ fn words() -> Vec<&'static str> {
 }
 
 /// `tokens` and `label`: 1 is praise.
-pub(super) fn fields() -> Vec<Field> {
+pub(super) fn fields(source: &Call) -> Result<Vec<Field>> {
+    counts(source).map(|_| described())
+}
+
+fn described() -> Vec<Field> {
     vec![
-        Field {
-            name: "tokens".into(),
-            shape: vec![LENGTH],
-            classes: Some(words().len()),
-        },
-        Field {
-            name: "label".into(),
-            shape: vec![],
-            classes: Some(2),
-        },
+        Field::classes("tokens", &[LENGTH], words().len()),
+        Field::classes("label", &[], 2),
     ]
+}
+
+fn counts(source: &Call) -> Result<Counts> {
+    Counts::of(source, [4000, 1000], LENGTH)
 }
 
 /// Draws everything from the source's own seed.
 pub(super) fn load(source: &Call) -> Result<Dataset> {
-    let train = source.int("train", 4000, 1, 1 << 24)? as usize;
-    let test = source.int("test", 1000, 1, 1 << 24)? as usize;
-    let seed = source.int("seed", 0, 0, i64::MAX)? as u64;
+    let Counts { train, test, seed } = counts(source)?;
     let words = words();
     let split = |numbers: std::ops::Range<usize>| {
         let (mut tokens, mut labels) = (Vec::new(), Vec::new());
@@ -76,7 +75,7 @@ pub(super) fn load(source: &Call) -> Result<Dataset> {
             tokens.extend(places.map(|place| place.unwrap_or_default() as i32));
             labels.push(i32::from(praise));
         }
-        let columns = fields().into_iter().zip([tokens, labels]);
+        let columns = described().into_iter().zip([tokens, labels]);
         let column = |(field, values)| Column {
             field,
             values: Values::Classes(Arc::new(values)),

@@ -1,21 +1,20 @@
 //! Random sequences of tokens, for tasks that a model file computes from them itself: to
 //! reverse them, to sort them, to add the numbers that their digits are.
 
+use super::counts::Counts;
 use super::{Call, Column, Dataset, Field, Provenance, Split, Values};
 use crate::error::Result;
 use crate::rng::{Random, Stream};
 use std::sync::Arc;
 
-/// Keeps the whole set well below what any machine holds.
-const MOST_VALUES: i64 = 1 << 28;
-
 /// `tokens`.
 pub(super) fn fields(source: &Call) -> Result<Vec<Field>> {
-    Ok(vec![Field {
-        name: "tokens".into(),
-        shape: vec![length(source)?],
-        classes: Some(classes(source)?),
-    }])
+    counts(source)?;
+    Ok(vec![Field::classes(
+        "tokens",
+        &[length(source)?],
+        classes(source)?,
+    )])
 }
 
 fn length(source: &Call) -> Result<usize> {
@@ -26,12 +25,14 @@ fn classes(source: &Call) -> Result<usize> {
     Ok(source.int("classes", 0, 1, 1 << 20)? as usize)
 }
 
+fn counts(source: &Call) -> Result<Counts> {
+    Counts::of_samples(source, 10_000, length(source)?)
+}
+
 /// Draws everything from the source's own seed: each token on its own, all equally likely.
 pub(super) fn load(source: &Call) -> Result<Dataset> {
     let (length, classes) = (length(source)?, classes(source)?);
-    let samples = source.int("samples", 10_000, 1, MOST_VALUES / length as i64)? as usize;
-    let test = samples.div_ceil(4);
-    let seed = source.int("seed", 0, 0, i64::MAX)? as u64;
+    let Counts { train, test, seed } = counts(source)?;
     let mut random = Random::new(seed, Stream::Data, 0);
     let mut draw = |samples: usize| -> Result<Split> {
         let tokens: Vec<i32> = (0..samples * length)
@@ -45,12 +46,12 @@ pub(super) fn load(source: &Call) -> Result<Dataset> {
         Ok(Split::new(columns.collect()))
     };
     Ok(Dataset {
-        train: draw(samples)?,
+        train: draw(train)?,
         valid: None,
         test: draw(test)?,
         shuffle: true,
         provenance: Provenance::Generated(format!(
-            "{samples} + {test} random sequences of {length} of {classes} tokens"
+            "{train} + {test} random sequences of {length} of {classes} tokens"
         )),
     })
 }

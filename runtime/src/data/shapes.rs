@@ -1,6 +1,7 @@
 //! Pictures of discs and squares on noise, with the class of every pixel: data for
 //! segmentation that needs no files.
 
+use super::counts::Counts;
 use super::{Affine, Call, Column, Dataset, Field, Provenance, Split, Values};
 use crate::error::Result;
 use crate::rng::{Random, Stream};
@@ -13,17 +14,10 @@ const NOISE: f32 = 0.15;
 /// `image` and `mask`.
 pub(super) fn fields(source: &Call) -> Result<Vec<Field>> {
     let side = side(source)?;
+    counts(source)?;
     Ok(vec![
-        Field {
-            name: "image".into(),
-            shape: vec![1, side, side],
-            classes: None,
-        },
-        Field {
-            name: "mask".into(),
-            shape: vec![side, side],
-            classes: Some(CLASSES),
-        },
+        Field::numbers("image", &[1, side, side]),
+        Field::classes("mask", &[side, side], CLASSES),
     ])
 }
 
@@ -31,12 +25,14 @@ fn side(source: &Call) -> Result<usize> {
     Ok(source.int("size", 32, 8, 512)? as usize)
 }
 
+fn counts(source: &Call) -> Result<Counts> {
+    let side = side(source)?;
+    Counts::of(source, [2000, 400], side * side)
+}
+
 /// Draws everything from the source's own seed.
 pub(super) fn load(source: &Call) -> Result<Dataset> {
-    let most = (1 << 28) / (side(source)? * side(source)?) as i64;
-    let train = source.int("train", 2000, 1, most)? as usize;
-    let test = source.int("test", 400, 1, most)? as usize;
-    let seed = source.int("seed", 0, 0, i64::MAX)? as u64;
+    let Counts { train, test, seed } = counts(source)?;
     let split = |numbers: std::ops::Range<usize>| {
         let side = side(source)?;
         let (mut pixels, mut mask) = (Vec::new(), Vec::new());

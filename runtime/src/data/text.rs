@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// One character in so many is kept for the test, from the end of the text.
 const TEST_PART: usize = 10;
+/// Beyond this part nothing would be left to learn from.
+const MOST_VALID: f64 = 0.9;
 /// A text is a sequence of 32-bit tokens in memory, and its windows are numbered.
 const LONGEST: u64 = 1 << 30;
 
@@ -61,20 +63,18 @@ pub fn vocabulary(source: &Call, places: &Places) -> Result<Option<Vocabulary>> 
 /// `tokens` and `target`, of as many classes as the file has characters.
 pub(super) fn fields(source: &Call, places: &Places) -> Result<Vec<Field>> {
     let text = read(&places.find(source.string("file")?)?)?;
+    Cut::of(source)?.parts(source, text.chars().count())?;
     described(context(source)?, Vocabulary::of(&text).size())
 }
 
 /// `tokens` and `target`.
 pub(super) fn shakespeare_fields(source: &Call) -> Result<Vec<Field>> {
+    Cut::of(source)?;
     described(context(source)?, Vocabulary::of(CHARACTERS).size())
 }
 
 fn described(context: usize, classes: usize) -> Result<Vec<Field>> {
-    let field = |name: &str| Field {
-        name: name.into(),
-        shape: vec![context],
-        classes: Some(classes),
-    };
+    let field = |name: &str| Field::classes(name, &[context], classes);
     Ok(vec![field("tokens"), field("target")])
 }
 
@@ -133,58 +133,91 @@ fn read(path: &Path) -> Result<String> {
     })
 }
 
-/// The end of the text for the test, side by side, and windows of the rest for training.
+/// How a text is cut: windows of `context` characters to learn from, then a part to choose
+/// by, then the test's.
+struct Cut {
+    context: usize,
+    stride: usize,
+    valid: f64,
+}
+
+impl Cut {
+    fn of(source: &Call) -> Result<Cut> {
+        let context = context(source)?;
+        let stride = match source.int("stride", 0, 0, 1 << 30)? as usize {
+            0 => context,
+            stride => stride,
+        };
+        let valid = source.float("valid", 0.0)?;
+        match (0.0..MOST_VALID).contains(&valid) {
+            true => Ok(Cut {
+                context,
+                stride,
+                valid,
+            }),
+            false => {
+                let fault = format!("must lie between 0 and {MOST_VALID}, but it is {valid}");
+                Err(source.wrong("valid", fault))
+            }
+        }
+    }
+
+    /// Lengths of the parts for training, validation and test.
+    fn parts(&self, source: &Call, length: usize) -> Result<[usize; 3]> {
+        let (test, valid) = (
+            length / TEST_PART,
+            (length as f64 * self.valid).round() as usize,
+        );
+        let train = length - test - valid;
+        // A window and the character behind it.
+        let least = self.context + 1;
+        if train < least || test < least || (valid > 0 && valid < least) {
+            return Err(source.fault(format!(
+                "the text has {length} characters, too few for windows of {} in each of its parts",
+                self.context
+            )));
+        }
+        Ok([train, valid, test])
+    }
+}
+
+/// Windows of the training text, and side by side of the others.
 fn windows(
     source: &Call,
     text: &str,
     vocabulary: &Vocabulary,
     provenance: Provenance,
 ) -> Result<Dataset> {
-    let context = context(source)?;
-    let stride = match source.int("stride", 0, 0, 1 << 30)? as usize {
-        0 => context,
-        stride => stride,
-    };
+    let cut = Cut::of(source)?;
     let tokens: Option<Vec<i32>> = text.chars().map(|c| vocabulary.class(c)).collect();
     let Some(tokens) = tokens else {
         return Err(source.fault("the text has other characters than expected"));
     };
-    let train = tokens.len() - tokens.len() / TEST_PART;
-    let least = (context + 1) * TEST_PART;
-    if tokens.len() < least {
-        return Err(source.fault(format!(
-            "the text has {} characters; a context of {context} needs at least {least}",
-            tokens.len()
-        )));
-    }
-    let test = tokens.len() - train;
+    let [train, valid, test] = cut.parts(source, tokens.len())?;
     let tokens = Arc::new(tokens);
     let split = |offset: usize, length: usize, stride: usize| {
-        // A window and the character behind it.
-        let count = (length - (context + 1)) / stride + 1;
-        let columns = described(context, vocabulary.size())?
-            .into_iter()
-            .enumerate();
-        Ok(Split::new(
-            columns
-                .map(|(shift, field)| Column {
-                    field,
-                    values: Values::Windows(
-                        tokens.clone(),
-                        Windows {
-                            offset: offset + shift,
-                            stride,
-                            count,
-                        },
-                    ),
-                })
-                .collect(),
-        ))
+        let count = (length - (cut.context + 1)) / stride + 1;
+        let fields = described(cut.context, vocabulary.size())?;
+        let columns = fields.into_iter().enumerate().map(|(shift, field)| {
+            let windows = Windows {
+                offset: offset + shift,
+                stride,
+                count,
+            };
+            Column {
+                field,
+                values: Values::Windows(tokens.clone(), windows),
+            }
+        });
+        Ok::<Split, Error>(Split::new(columns.collect()))
     };
     Ok(Dataset {
-        train: split(0, train, stride)?,
-        valid: None,
-        test: split(train, test, context)?,
+        train: split(0, train, cut.stride)?,
+        valid: match valid {
+            0 => None,
+            valid => Some(split(train, valid, cut.context)?),
+        },
+        test: split(train + valid, test, cut.context)?,
         shuffle: true,
         provenance,
     })
@@ -246,14 +279,8 @@ mod tests {
     fn places(text: &[u8]) -> (tempfile::TempDir, Places) {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("t.txt"), text).unwrap();
-        let model = Some(directory.path().to_path_buf());
-        (
-            directory,
-            Places {
-                directory: None,
-                model,
-            },
-        )
+        let places = Places::beside(directory.path());
+        (directory, places)
     }
 
     #[test]
