@@ -164,10 +164,11 @@ pub const LAYERS: &[(&str, &str, &str)] = &[
     ("rotary", "[4, 2, 6]", "x |> rotary"),
     ("mask_future", "[2, 4, 4]", "x |> mask_future |> softmax"),
     ("attend", "[4, 6]", "attend(x, 2 * x, x + 1, heads: 2)"),
+    ("unmasked", "[2, 4, 4]", "x |> unmasked |> softmax"),
     (
-        "attend_where",
+        "mask_keys",
         "[4, 6]",
-        "let rows: [u, d] = x\n let keep = index(rows, over: u) < 3\n attend_where(x, x, x, keep, heads: 3)",
+        "let rows: [u, d] = x\n let keep = index(rows, over: u) < 3\n attend(x, x, x, heads: 3, mask: mask_keys(keep: keep))",
     ),
     ("attention", "[5, 6]", "x |> attention(2)"),
     (

@@ -131,20 +131,22 @@ impl<'a> Interpreter<'a> {
 
     /// The axes of a parameter or state; every size must be known.
     pub fn slot_axes(&mut self, ty: &'a Type) -> Eval<Vec<Axis>> {
-        let patterns = match &ty.kind {
+        match &ty.kind {
             TypeKind::Tensor {
                 axes,
                 element: None,
-            } => axes,
-            TypeKind::Named(name) if name.name == "scalar" => return Ok(Vec::new()),
-            _ => {
-                return Err(self.fault(
-                    Diagnostic::error(Code::TypeMismatch, ty.span, "expected a shape")
-                        .here("parameters and states hold numbers")
-                        .help("write a shape, such as `[n, units]`, or `[]` for one number"),
-                ));
-            }
-        };
+            } => self.known_axes(axes, ty.span),
+            TypeKind::Named(name) if name.name == "scalar" => Ok(Vec::new()),
+            _ => Err(self.fault(
+                Diagnostic::error(Code::TypeMismatch, ty.span, "expected a shape")
+                    .here("parameters and states hold numbers")
+                    .help("write a shape, such as `[n, units]`, or `[]` for one number"),
+            )),
+        }
+    }
+
+    /// The axes of a pattern all of whose sizes must be known.
+    pub fn known_axes(&mut self, patterns: &'a [AxisPattern], span: Span) -> Eval<Vec<Axis>> {
         let mut axes = Vec::new();
         for pattern in patterns {
             match pattern {
@@ -164,10 +166,7 @@ impl<'a> Interpreter<'a> {
                 AxisPattern::Size(expr) => axes.push(self.known_axis(expr)?),
             }
         }
-        self.check_size(
-            &axes.iter().map(|axis| axis.size).collect::<Vec<_>>(),
-            ty.span,
-        )?;
+        self.check_size(&axes.iter().map(|axis| axis.size).collect::<Vec<_>>(), span)?;
         Ok(axes)
     }
 

@@ -6,8 +6,8 @@ use super::faults::{did_you_mean, with_trace};
 use super::interpreter::Interpreter;
 use super::tensors::Target;
 use super::values::{Axis, Element, Eval, Function, Given, Home, Reported, Tensor, Value};
-use crate::graph::{DType, Enclosed, NodeId, Recurrence, TimeOrder, Type};
-use nnc_grammar::ast::{Carry, Expr, Ident, Scan};
+use crate::graph::{self, DType, Enclosed, NodeId, Recurrence, TimeOrder};
+use nnc_grammar::ast::{AxisPattern, Carry, Expr, Ident, Scan, Type, TypeKind};
 use nnc_grammar::{Code, Diagnostic, Span};
 
 /// A step of time that is being described.
@@ -25,6 +25,8 @@ pub(super) struct Moment<'a> {
 struct Carried<'a> {
     name: &'a Ident,
     target: Target,
+    /// In the graph all that is carried are numbers.
+    element: Element,
     next: Option<(NodeId, Span)>,
 }
 
@@ -36,11 +38,12 @@ impl<'a> Interpreter<'a> {
         let mut first = Vec::new();
         let mut carried = Vec::new();
         for carry in &scan.carries {
-            let (node, target) = self.first_value(carry)?;
+            let (node, target, element) = self.first_value(carry)?;
             first.push(node);
             carried.push(Carried {
                 name: &carry.name,
                 target,
+                element,
                 next: None,
             });
         }
@@ -58,7 +61,7 @@ impl<'a> Interpreter<'a> {
             self.bind(name.name.as_str(), Value::Tensor(slice), name.span);
         }
         for (carried, &leaf) in carried.iter().zip(recurrence.carried()) {
-            let value = carried.target.clone().tensor(leaf, Element::Number);
+            let value = self.uncarried(leaf, &carried.target, carried.element);
             let name = carried.name;
             self.bind(name.name.as_str(), Value::Tensor(value), name.span);
         }
@@ -120,7 +123,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// What is carried before the first step.
-    fn first_value(&mut self, carry: &'a Carry) -> Eval<(NodeId, Target)> {
+    fn first_value(&mut self, carry: &'a Carry) -> Eval<(NodeId, Target, Element)> {
         let name = &carry.name.name;
         let mut given = self.given(&carry.first)?;
         if let Value::Function(
@@ -129,9 +132,15 @@ impl<'a> Interpreter<'a> {
         {
             given.value = self.call(&Value::Function(function.clone()), &[], None, given.span)?;
         }
-        let axes = match (&carry.ty, &given.value) {
-            (Some(ty), _) => self.slot_axes(ty)?,
-            (None, Value::Tensor(tensor)) => tensor.axes.clone(),
+        let (axes, element) = match (&carry.ty, &given.value) {
+            (Some(ty), _) => self.carried_type(ty)?,
+            (None, Value::Tensor(tensor)) => {
+                let element = match tensor.element {
+                    Element::Int => Element::Number,
+                    element => element,
+                };
+                (tensor.axes.clone(), element)
+            }
             (None, _) => {
                 let message = format!("`{name}` needs a shape");
                 return Err(self.fault(
@@ -146,36 +155,119 @@ impl<'a> Interpreter<'a> {
             batch: true,
             axes,
         };
-        let node = self.carried_value(&given, &target, &format!("the first value of `{name}`"))?;
-        Ok((node, target))
+        let what = format!("the first value of `{name}`");
+        let (node, _) = self.carried_value(&given, &target, element, &what)?;
+        Ok((node, target, element))
     }
 
-    /// A value as it is carried: numbers, of a fixed shape.
-    fn carried_value(&mut self, given: &Given<'a>, target: &Target, what: &str) -> Eval<NodeId> {
-        if let Value::Tensor(tensor) = &given.value {
-            let wanted = target
-                .clone()
-                .tensor(tensor.node, Element::Number)
-                .shape_text();
-            let numbers = matches!(tensor.element, Element::Number | Element::Int);
-            if !numbers {
-                let message = format!("{what} must be numbers, but it is {}", tensor.element);
-                let fault = Diagnostic::error(Code::TypeMismatch, given.span, message)
-                    .here(format!("gives {}", tensor.shape_text()))
-                    .help("`float(x)` makes numbers of masks, `one_hot(x)` of classes");
-                return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+    /// `[n]`, `[n] class(k)`, `[n] bool`
+    fn carried_type(&mut self, ty: &'a Type) -> Eval<(Vec<Axis>, Element)> {
+        let (axes, element): (&[AxisPattern], _) = match &ty.kind {
+            TypeKind::Tensor {
+                axes,
+                element: Some(element),
+            } => (axes, element),
+            TypeKind::Named(name) if name.name == "bool" => return Ok((Vec::new(), Element::Bool)),
+            _ => return Ok((self.slot_axes(ty)?, Element::Number)),
+        };
+        let classes = match &element.argument {
+            Some(argument) => self.expected_size(argument)?,
+            None => None,
+        };
+        let element = match (element.name.name.as_str(), classes) {
+            ("bool", None) => Element::Bool,
+            // Beyond, not every integer is a 32-bit float, as which it is carried.
+            ("class", Some((classes, _))) if (1..=1 << 24).contains(&classes) => {
+                Element::Class(classes as usize)
             }
-            let fits = tensor.axes.len() <= target.axes.len()
-                && alignment(&tensor.axes, &target.axes).is_some();
-            if !fits || tensor.home != target.home {
-                let message = format!("{what} must be {wanted}, but it is {}", tensor.shape_text());
-                let fault = Diagnostic::error(Code::ShapeMismatch, given.span, message)
-                    .here(format!("gives {}", tensor.shape_text()))
-                    .note("what a `scan` carries keeps its shape from step to step");
-                return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+            _ => {
+                let message = "a `scan` carries numbers, classes or masks";
+                return Err(self.fault(
+                    Diagnostic::error(Code::TypeMismatch, element.span, message)
+                        .here("is none of these")
+                        .help("write a shape alone, or one with `class(10)` or `bool` behind it"),
+                ));
             }
+        };
+        Ok((self.known_axes(axes, ty.span)?, element))
+    }
+
+    /// A value as it is carried, of a fixed shape and kind: as numbers, and as itself.
+    fn carried_value(
+        &mut self,
+        given: &Given<'a>,
+        target: &Target,
+        element: Element,
+        what: &str,
+    ) -> Eval<(NodeId, NodeId)> {
+        let known = match (&given.value, element) {
+            (Value::Tensor(tensor), _) => {
+                self.check_carried(tensor, target, element, given.span, what)?;
+                true
+            }
+            (Value::Int(class), Element::Class(classes)) => (0..classes as i64).contains(class),
+            (Value::Bool(_), element) => element == Element::Bool,
+            (_, element) => element == Element::Number,
+        };
+        if !known {
+            let wanted = match element {
+                Element::Class(classes) => format!("a class below {classes} for {what}"),
+                element => format!("{element} for {what}"),
+            };
+            return Err(self.wrong_kind(&given.value, given.span, &wanted));
         }
-        self.spread(given, target, DType::F32)
+        let node = self.spread(given, target, element.dtype())?;
+        Ok((self.graph(Home::Body).cast(node, DType::F32), node))
+    }
+
+    fn check_carried(
+        &mut self,
+        tensor: &Tensor,
+        target: &Target,
+        element: Element,
+        span: Span,
+        what: &str,
+    ) -> Eval<()> {
+        let fits = match (element, tensor.element) {
+            (Element::Number, Element::Number | Element::Int) | (Element::Bool, Element::Bool) => {
+                true
+            }
+            (Element::Class(all), Element::Class(these)) => these <= all,
+            _ => false,
+        };
+        if !fits {
+            let message = format!("{what} must be {element}, but it is {}", tensor.element);
+            let fault = Diagnostic::error(Code::TypeMismatch, span, message)
+                .here(format!("gives {}", tensor.shape_text()));
+            let fault = match element {
+                Element::Number => {
+                    fault.help("`float(x)` makes numbers of masks, `one_hot(x)` of classes")
+                }
+                _ => fault.note("what a `scan` carries keeps its kind from step to step"),
+            };
+            return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+        }
+        let aligned = tensor.axes.len() <= target.axes.len()
+            && alignment(&tensor.axes, &target.axes).is_some();
+        if !aligned || tensor.home != target.home {
+            let wanted = target.clone().tensor(tensor.node, element).shape_text();
+            let message = format!("{what} must be {wanted}, but it is {}", tensor.shape_text());
+            let fault = Diagnostic::error(Code::ShapeMismatch, span, message)
+                .here(format!("gives {}", tensor.shape_text()))
+                .note("what a `scan` carries keeps its shape from step to step");
+            return Err(self.fault(with_trace(fault, tensor.trace.as_ref())));
+        }
+        Ok(())
+    }
+
+    /// What is carried as numbers, as what it is.
+    fn uncarried(&mut self, numbers: NodeId, target: &Target, element: Element) -> Tensor {
+        let graph = self.graph(Home::Body);
+        let node = match element {
+            Element::Bool => above_half(graph, numbers),
+            element => graph.cast(numbers, element.dtype()),
+        };
+        target.clone().tensor(node, element)
     }
 
     /// The tensor with time as its leading axis in the graph, before the batch.
@@ -219,7 +311,8 @@ impl<'a> Interpreter<'a> {
             None => return Err(self.not_carried(name)),
         };
         let carried = &self.moment(span, "next")?.carried[position];
-        let (target, earlier) = (carried.target.clone(), carried.next);
+        let (target, element) = (carried.target.clone(), carried.element);
+        let earlier = carried.next;
         if let Some((_, first)) = earlier {
             let message = format!("`{}` gets two next values", name.name);
             return Err(self.fault(
@@ -228,13 +321,10 @@ impl<'a> Interpreter<'a> {
                     .label(first, "the first"),
             ));
         }
-        let node = self.carried_value(
-            &given,
-            &target,
-            &format!("the next value of `{}`", name.name),
-        )?;
-        self.moment(span, "next")?.carried[position].next = Some((node, span));
-        let value = Value::Tensor(target.tensor(node, Element::Number));
+        let what = format!("the next value of `{}`", name.name);
+        let (numbers, node) = self.carried_value(&given, &target, element, &what)?;
+        self.moment(span, "next")?.carried[position].next = Some((numbers, span));
+        let value = Value::Tensor(target.tensor(node, element));
         let mut variables = self.frame().variables.iter_mut().rev();
         if let Some(variable) = variables.find(|variable| variable.name == name.name.as_str()) {
             variable.value = value;
@@ -386,7 +476,7 @@ impl<'a> Interpreter<'a> {
         } else {
             for (position, carried) in moment.carried.into_iter().enumerate() {
                 let node = self.graph(Home::Body).last(scan, position);
-                let last = carried.target.tensor(node, Element::Number);
+                let last = self.uncarried(node, &carried.target, carried.element);
                 results.push(Value::Tensor(last));
             }
         }
@@ -406,7 +496,7 @@ fn swap_leading(graph: &mut crate::graph::GraphBuilder, x: NodeId) -> NodeId {
 
 /// A mask from its numbers.
 fn above_half(graph: &mut crate::graph::GraphBuilder, x: NodeId) -> NodeId {
-    let ty = Type::f32(graph.shape(x));
+    let ty = graph::Type::f32(graph.shape(x));
     let half = graph.constant(0.5, ty);
     graph.less(half, x)
 }

@@ -1,0 +1,101 @@
+//! Layers and functions of the library beside numbers that were computed elsewhere from the
+//! papers' formulas; `tests/reference/formulas.py` says how. The oracle runs them in double
+//! precision.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use nnc_compiler::eval::eval;
+use nnc_compiler::graph::{Model, Phase, Type};
+use nnc_compiler::ops::{Precision, Tensor};
+use std::collections::BTreeMap;
+use support::compile;
+
+fn model(features: usize, items: &str, body: &str) -> Model {
+    let text = format!(
+        "{items}
+        net model(all: [n]) {{
+            {body}
+        }}
+        train {{
+            data      = linear(features: {features})
+            batch     = 2
+            epochs    = 1
+            optimizer = sgd(1.0)
+            minimize sum(model(x)) + 0 * sum(x |> dense(1)) + 0 * y
+        }}"
+    );
+    let (model, diagnostics, _) = compile("model.nn", &text, &[]);
+    let errors: Vec<&String> = diagnostics.iter().map(|d| &d.message).collect();
+    model.unwrap_or_else(|| panic!("{body}: {errors:#?}"))
+}
+
+fn counted(ty: &Type) -> Tensor {
+    Tensor {
+        ty: ty.clone(),
+        elements: (0..ty.elements()).map(|i| (i + 1) as f64).collect(),
+    }
+}
+
+/// The body of each case, where `x` is the sine of 1, 2, 3, ... under its shape.
+const FORMULAS: [(&str, &str, &str); 9] = [
+    ("rms_norm", "[4, 6]", "x |> rms_norm"),
+    ("instance_norm", "[4, 2, 3]", "x |> instance_norm"),
+    ("group_norm", "[4, 2, 3]", "x |> group_norm(2)"),
+    ("sinusoidal_positions", "[4, 6]", "sinusoidal_positions(x)"),
+    ("rotary", "[4, 6]", "rotary(x)"),
+    ("rotary_heads", "[3, 2, 4]", "rotary(x, base: 100)"),
+    ("attend", "[42]", "attend(q, k, v, heads: 2)"),
+    (
+        "attend_padding",
+        "[42]",
+        "attend(q, k, v, heads: 2, mask: mask_keys(keep: index(k, over: u) < 3))",
+    ),
+    (
+        "attend_causal",
+        "[3, 2, 4]",
+        "attend(x[b = 0], x[b = 1], x[b = 0], heads: 1, mask: mask_future)",
+    ),
+];
+
+#[test]
+fn library_agrees_with_the_formulas() {
+    let text = include_str!("reference/formulas.json");
+    let expected: BTreeMap<String, Vec<f64>> = serde_json::from_str(text).unwrap();
+    assert_eq!(expected.len(), FORMULAS.len());
+    for (name, shape, body) in FORMULAS {
+        let sizes = shape.trim_matches(['[', ']']).split(", ");
+        let features = sizes.map(|size| size.parse::<usize>().unwrap()).product();
+        let pattern = match shape.matches(',').count() {
+            0 => "[a]",
+            1 => "[a, b]",
+            _ => "[a, b, c]",
+        };
+        let parts = match features {
+            42 => {
+                "let q: [t, d] = slice(x, over: a, from: 0, to: 12) |> reshape([3, 4])
+                let k: [u, d] = slice(x, over: a, from: 12, to: 32) |> reshape([5, 4])
+                let v: [u, c] = slice(x, over: a, from: 32, to: 42) |> reshape([5, 2])"
+            }
+            _ => "",
+        };
+        let body = format!("let x: {pattern} = reshape(sin(all), {shape})\n{parts}\n{body}");
+        let model = model(features, "", &body);
+        let step = &model.steps[&Phase::Predict];
+        let inputs: Vec<Tensor> = step.inputs.iter().map(|i| counted(&i.ty)).collect();
+        let slots: Vec<Tensor> = model.slots.iter().map(|slot| counted(&slot.ty)).collect();
+        let found = &eval(step, &inputs, &slots, Precision::F64).outputs[0]
+            .1
+            .elements;
+        let expected = &expected[name];
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+            // A few hundred roundings of double precision.
+            let far = (found - expected).abs() / (1.0 + expected.abs());
+            assert!(
+                far < 1e-12,
+                "{name}, element {i}: {found} is not {expected}"
+            );
+        }
+    }
+}
