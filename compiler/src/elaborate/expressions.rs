@@ -317,14 +317,19 @@ impl<'a> Interpreter<'a> {
 
     fn eval_field(&mut self, base: &'a Expr, field: &'a Ident, span: Span) -> Eval<Value<'a>> {
         let value = self.eval(base)?;
-        Err(self.fault(
-            Diagnostic::error(
-                Code::UnknownName,
-                span,
-                format!("{} has no part `{}`", value.kind_text(), field.name),
-            )
-            .here("no such part"),
-        ))
+        let name = &field.name;
+        let message = format!("{} has no part `{name}`", value.kind_text());
+        let fault = Diagnostic::error(Code::UnknownName, span, message).here("no such part");
+        let fault = match value {
+            Value::Function(Function::Definition(_) | Function::Instance(_)) => {
+                fault.help(format!(
+                    "what several nets have in common is a layer of its own: \
+                 `layer {name}(...)(x) {{ ... }}`, bound in each net by `let {name} = {name}(...)`"
+                ))
+            }
+            _ => fault,
+        };
+        Err(self.fault(fault))
     }
 
     fn eval_binary(

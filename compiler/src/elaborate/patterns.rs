@@ -145,7 +145,7 @@ impl<'a> Interpreter<'a> {
                     None => Ok(tensor),
                 };
             }
-            ("class" | "bool" | "int", _) => false,
+            ("numbers" | "class" | "bool" | "int", _) => false,
             (unknown, _) => {
                 let span = element.map_or(ty.span, |element| element.name.span);
                 let fault = Diagnostic::error(
@@ -202,11 +202,15 @@ impl<'a> Interpreter<'a> {
         if let Some(because) = because.filter(|because| *because != span) {
             fault = fault.label(because, format!("`{text}` is {expected} because of this"));
         }
-        if expected > 0 {
-            fault = fault.help(format!(
+        let definition = self.frame().definition;
+        let given = definition.is_some_and(|d| d.hyper.iter().any(|p| p.name.name == text));
+        fault = match expected > 0 {
+            true if given => fault.help(format!("make `{text}` {count}")),
+            true => fault.help(format!(
                 "the last layer should have {count} outputs, such as `dense({count})`"
-            ));
-        }
+            )),
+            false => fault,
+        };
         Err(self.fault(with_trace(fault, tensor.trace.as_ref())))
     }
 
@@ -291,7 +295,7 @@ impl<'a> Interpreter<'a> {
 
     /// The size that an axis must have and what says so; `None` for a name that is
     /// still free.
-    fn expected_size(&mut self, expr: &'a Expr) -> Eval<Option<(i64, Option<Span>)>> {
+    pub fn expected_size(&mut self, expr: &'a Expr) -> Eval<Option<(i64, Option<Span>)>> {
         let mut because = None;
         if let ExprKind::Name(name) = &expr.kind {
             if name == "batch" {

@@ -4,6 +4,7 @@
 use super::argument;
 use super::movement::named_axes;
 use super::product::Indices;
+use crate::elaborate::faults::with_trace;
 use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::values::{Axis, Element, Eval, Given, Home, Tensor, Value};
 use crate::graph::{DType, Type, View};
@@ -83,12 +84,20 @@ pub(super) fn stack<'a>(
         return Err(interpreter.wrong_kind(&given.value, given.span, wanted));
     };
     let mut tensors = Vec::new();
+    let mut shape: Option<String> = None;
     for part in parts.iter() {
         let part = Given {
             value: part.clone(),
             span: given.span,
         };
         let tensor = interpreter.numbers_argument(&part)?;
+        let first = shape.get_or_insert_with(|| tensor.shape_text());
+        if *first != tensor.shape_text() {
+            let message = format!("{first} and {} cannot be stacked", tensor.shape_text());
+            let fault = Diagnostic::error(Code::ShapeMismatch, span, message)
+                .here("tensors of one shape are stacked");
+            return Err(interpreter.fault(with_trace(fault, tensor.trace.as_ref())));
+        }
         let mut axes = tensor.axes.clone();
         axes.insert(0, Axis::unnamed(1));
         let leading = usize::from(tensor.batch);
@@ -267,6 +276,9 @@ impl<'a> Interpreter<'a> {
         given: &Given<'a>,
         span: Span,
     ) -> Eval<Value<'a>> {
+        for pair in tensors.windows(2) {
+            self.check_joined(&pair[0], &pair[1], span)?;
+        }
         let total = tensors.iter().fold(0usize, |sum, (tensor, axis)| {
             sum.saturating_add(tensor.axes[*axis].size)
         });
@@ -295,6 +307,29 @@ impl<'a> Interpreter<'a> {
                 "empty".to_owned(),
             )),
         }
+    }
+
+    /// Whether two tensors agree in all sizes but those of the axes along which they are joined.
+    fn check_joined(
+        &mut self,
+        (a, a_axis): &(Tensor, usize),
+        (b, b_axis): &(Tensor, usize),
+        span: Span,
+    ) -> Eval<()> {
+        let others = |tensor: &Tensor, axis: usize| {
+            let mut sizes = tensor.sizes();
+            sizes.remove(axis);
+            sizes
+        };
+        if a_axis == b_axis && others(a, *a_axis) == others(b, *b_axis) {
+            return Ok(());
+        }
+        let (had, has) = (a.shape_text(), b.shape_text());
+        let message = format!("{had} and {has} differ in more than the axis they are joined along");
+        let fault = Diagnostic::error(Code::ShapeMismatch, span, message)
+            .here(format!("joins {had} and {has}"));
+        let fault = with_trace(fault, a.trace.as_ref());
+        Err(self.fault(with_trace(fault, b.trace.as_ref())))
     }
 
     /// Reads the tensor through a map.

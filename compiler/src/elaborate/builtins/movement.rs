@@ -229,7 +229,10 @@ pub(super) fn split<'a>(
     if size % parts != 0 {
         return Err(interpreter.bad_value(
             span,
-            format!("an axis of size {size} cannot be split into {parts} equal parts"),
+            format!(
+                "an axis of size {size} cannot be split into {parts} equal parts; unequal ones \
+                 are cut by `slice`"
+            ),
             format!("reads {}", tensor.shape_text()),
         ));
     }

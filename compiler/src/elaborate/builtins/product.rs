@@ -159,11 +159,17 @@ impl<'a> Interpreter<'a> {
             .map(|o| o.split_whitespace().collect())
             .collect();
         if operands.len() != tensors.len() {
-            let message = format!(
-                "the formula has {} operands, but {} are given",
-                operands.len(),
-                tensors.len()
+            let count = |n: usize, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            let (named, given) = (
+                count(operands.len(), "operand"),
+                count(tensors.len(), "tensor"),
             );
+            let message = format!("the formula has {named}, and {given} to work on");
+            return Err(self.bad_formula(place, &message));
+        }
+        let all = operands.iter().flatten();
+        if let Some(name) = all.copied().find(|name| !is_name(name)) {
+            let message = format!("`{name}` is no name of an axis");
             return Err(self.bad_formula(place, &message));
         }
         let mut names: Vec<String> = Vec::new();
@@ -179,10 +185,10 @@ impl<'a> Interpreter<'a> {
                     Code::ShapeMismatch,
                     *tensor_span,
                     format!(
-                        "the formula names {} axes `{}` for {}",
-                        operand.len(),
+                        "the formula has `{}` for {}, which has {} axes",
                         operand.join(" "),
-                        tensor.shape_text()
+                        tensor.shape_text(),
+                        tensor.axes.len()
                     ),
                 )
                 .here(format!("gives {}", tensor.shape_text()))
@@ -248,7 +254,8 @@ impl<'a> Interpreter<'a> {
             ),
         )
         .label(*a_span, format!("gives {}", a.shape_text()))
-        .label(b_span, format!("gives {}", b.shape_text()));
+        .label(b_span, format!("gives {}", b.shape_text()))
+        .help("axes of the same name are the same axis; give one of them another name");
         self.fault(fault)
     }
 
@@ -341,4 +348,10 @@ impl<'a> Interpreter<'a> {
             trace: tensors[0].0.trace.clone(),
         })
     }
+}
+
+/// Letters, digits and `_`, of which a digit is not the first.
+fn is_name(text: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.chars().all(of_name) && !text.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -24,6 +24,9 @@ pub(super) fn find(fault: &Fault<'_>) -> Option<Advice> {
         colon_in_select,
         select_without_axis,
         colon_in_setting,
+        scan_without_in,
+        carried_without_value,
+        several_next,
         several_losses,
         operator_after_pipe,
         operator_at_line_start,
@@ -188,6 +191,51 @@ fn colon_in_setting(fault: &Fault<'_>) -> Option<Advice> {
     ))
 }
 
+/// `scan xt of x`
+fn scan_without_in(fault: &Fault<'_>) -> Option<Advice> {
+    let mut head = fault.scan_head()?.into_iter().skip(1).peekable();
+    head.next_if(|token| token.text(fault.source.text) == "reverse");
+    let name = head.next().filter(|token| token.rule == Rule::word)?;
+    let word = head.next()?;
+    let found = word.text(fault.source.text);
+    if found == "in" || fault.found.is_none_or(|found| found.start < word.start) {
+        return None;
+    }
+    let name = shortened(name.text(fault.source.text));
+    Some(Advice {
+        span: fault.source.span(word.start, word.end),
+        message: format!(
+            "a `scan` goes through a tensor by `in`, found `{}`",
+            shortened(found)
+        ),
+        help: format!("write `scan {name} in x with h: [n] = zeros {{ ... }}`"),
+    })
+}
+
+/// `scan xt in x with h: [n] { ... }`
+fn carried_without_value(fault: &Fault<'_>) -> Option<Advice> {
+    fault.scan_head()?;
+    if fault.found_text() != "{" || !fault.expects(Rule::assign) {
+        return None;
+    }
+    Some(fault.advice(
+        "what a `scan` carries has a value before the first step",
+        "say it: `with h: [n] = zeros`",
+    ))
+}
+
+/// `next h, c = a, b`
+fn several_next(fault: &Fault<'_>) -> Option<Advice> {
+    let first = fault.first_of_statement()?;
+    if fault.found_text() != "," || first.text(fault.source.text) != "next" {
+        return None;
+    }
+    Some(fault.advice(
+        "`next` gives one name its value",
+        "write one line for each: `next h = ...`",
+    ))
+}
+
 /// `minimize a, b`
 fn several_losses(fault: &Fault<'_>) -> Option<Advice> {
     let first = fault.first_of_statement()?;
@@ -323,6 +371,29 @@ impl Fault<'_> {
         let start = self.source.range.start;
         let before = self.source.tokens[..self.index].iter().rev().copied();
         before.take_while(move |token| token.start >= start)
+    }
+
+    /// The tokens from the `scan` of this line up to the one behind the fault.
+    fn scan_head(&self) -> Option<Vec<Token>> {
+        let mut head: Vec<Token> = self
+            .source
+            .tokens
+            .get(self.index..(self.index + 2).min(self.source.tokens.len()))?
+            .iter()
+            .rev()
+            .copied()
+            .collect();
+        for token in self.before() {
+            if token.rule == Rule::newline {
+                return None;
+            }
+            head.push(token);
+            if token.text(self.source.text) == "scan" {
+                head.reverse();
+                return Some(head);
+            }
+        }
+        None
     }
 
     fn next_text(&self) -> Option<&str> {
