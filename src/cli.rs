@@ -298,6 +298,10 @@ pub enum PhaseChoice {
     Metrics,
     /// The net alone.
     Predict,
+    /// The policy while it learns.
+    Explore,
+    /// The policy when it is judged.
+    Act,
 }
 
 /// `nnc eval`

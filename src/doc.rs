@@ -6,7 +6,7 @@ use crate::report::Report;
 use nnc_compiler::elaborate::{Library, builtin_docs, prelude};
 use nnc_grammar::ast::Item;
 use nnc_grammar::{Sources, Span, nearest};
-use nnc_runtime::data;
+use nnc_runtime::{data, play};
 
 /// Prints one item, or the names of all.
 pub fn doc(args: &DocArgs, report: &Report) -> Outcome {
@@ -46,12 +46,15 @@ fn builtin(name: &str) -> Option<String> {
     Some(format!("# builtin\n\n# {doc}\n{call}"))
 }
 
-/// A data source or loader step with its parameters.
+/// Data sources, environments and loader steps.
+fn data_entries() -> impl Iterator<Item = &'static data::Signature> {
+    let sources = data::SOURCES.iter().chain(play::ENVIRONMENTS);
+    sources.chain(data::STEPS)
+}
+
+/// One of them with its parameters.
 fn from_data(name: &str) -> Option<String> {
-    let entry = data::SOURCES
-        .iter()
-        .chain(data::STEPS)
-        .find(|entry| entry.name == name)?;
+    let entry = data_entries().find(|entry| entry.name == name)?;
     let parameters = entry
         .parameters
         .iter()
@@ -87,10 +90,7 @@ fn overview(library: &Library, sources: &Sources) -> String {
         "builtins: {}",
         builtins.collect::<Vec<_>>().join(" ")
     ));
-    let data = data::SOURCES
-        .iter()
-        .chain(data::STEPS)
-        .map(|entry| entry.name);
+    let data = data_entries().map(|entry| entry.name);
     lines.push(format!("data: {}", data.collect::<Vec<_>>().join(" ")));
     lines.join("\n")
 }
@@ -98,10 +98,7 @@ fn overview(library: &Library, sources: &Sources) -> String {
 fn unknown(name: &str, library: &Library) -> Failure {
     let library = library.names().map(str::to_owned);
     let builtins = builtin_docs().filter_map(|(call, _)| Some(call.split('(').next()?.to_owned()));
-    let data = data::SOURCES
-        .iter()
-        .chain(data::STEPS)
-        .map(|entry| entry.name.to_owned());
+    let data = data_entries().map(|entry| entry.name.to_owned());
     let names: Vec<String> = library.chain(builtins).chain(data).collect();
     let failure = Failure::world("usage", format!("nothing is called `{name}`"));
     match nearest(name, names.iter().map(String::as_str)) {

@@ -130,6 +130,8 @@ fn chosen_step<'a>(args: &DumpArgs, model: &'a Model) -> Outcome<&'a Step> {
         PhaseChoice::Eval => Phase::Eval,
         PhaseChoice::Metrics => Phase::Metrics,
         PhaseChoice::Predict => Phase::Predict,
+        PhaseChoice::Explore => Phase::Explore,
+        PhaseChoice::Act => Phase::Act,
     };
     let none = || {
         Failure::model(

@@ -4,6 +4,7 @@ mod cli;
 mod failure;
 mod report;
 mod interrupt;
+mod data;
 mod model;
 mod run;
 mod check;

@@ -30,14 +30,14 @@ pub struct Position {
 
 /// Saves parameters and states, with remarks that readers may show.
 pub fn save_weights(workspace: &Workspace, path: &Path, remarks: &str) -> Result<()> {
-    save(workspace, path, is_weight, ("nnc", remarks))
+    save(workspace, path, is_weight, None, ("nnc", remarks))
 }
 
 /// Fills parameters and states; names, shapes and types must all fit.
 pub fn load_weights(workspace: &mut Workspace, path: &Path) -> Result<()> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let tensors = parse(path, &bytes)?;
-    load(workspace, path, &tensors, is_weight)
+    load(workspace, path, &tensors, is_weight, None)
 }
 
 /// Fills some slots with tensors of a file under other names: pairs of the name there and
@@ -87,20 +87,29 @@ pub fn saved_tensors(path: &Path) -> Result<Vec<(String, Vec<usize>)>> {
     Ok(saved)
 }
 
-/// Saves every slot and the position.
-pub fn save_checkpoint(workspace: &Workspace, path: &Path, position: &Position) -> Result<()> {
+/// Saves every slot, the position, and where it is played, how the play stands.
+pub fn save_checkpoint(
+    workspace: &Workspace,
+    played: Option<&[u8]>,
+    path: &Path,
+    position: &Position,
+) -> Result<()> {
     let position = match serde_json::to_string(position) {
         Ok(text) => text,
         Err(error) => panic!("runtime: a position is plain numbers, yet {error}"),
     };
-    save(workspace, path, |_| true, (POSITION, &position))
+    save(workspace, path, |_| true, played, (POSITION, &position))
 }
 
-/// Fills every slot and returns the position.
-pub fn load_checkpoint(workspace: &mut Workspace, path: &Path) -> Result<Position> {
+/// Fills every slot and `played`, and returns the position.
+pub fn load_checkpoint(
+    workspace: &mut Workspace,
+    played: Option<&mut [u8]>,
+    path: &Path,
+) -> Result<Position> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let position = read_position(path, &bytes)?;
-    load(workspace, path, &parse(path, &bytes)?, |_| true)?;
+    load(workspace, path, &parse(path, &bytes)?, |_| true, played)?;
     Ok(position)
 }
 
@@ -120,6 +129,7 @@ fn save(
     workspace: &Workspace,
     path: &Path,
     wanted: impl Fn(&SlotBinding) -> bool,
+    played: Option<&[u8]>,
     (key, value): (&str, &str),
 ) -> Result<()> {
     let slots = workspace.table().slots.iter().enumerate();
@@ -130,6 +140,8 @@ fn save(
             Err(error) => panic!("runtime: slot {}: {error}", slot.path),
         }
     });
+    let played = played.map(|bytes| (PLAYED, plain_bytes(bytes)));
+    let views = views.chain(played);
     // One entry only: the order of several would not be the same every time.
     let metadata = HashMap::from([(key.to_string(), value.to_string())]);
     let bytes = match safetensors::serialize(views, Some(metadata)) {
@@ -137,6 +149,16 @@ fn save(
         Err(error) => panic!("runtime: cannot serialize the slots: {error}"),
     };
     write_atomically(path, &bytes)
+}
+
+/// The tensor that says how the play stands: bytes that mean nothing to others.
+const PLAYED: &str = "nnc.played";
+
+fn plain_bytes(bytes: &[u8]) -> TensorView<'_> {
+    match TensorView::new(Dtype::U8, vec![bytes.len()], bytes) {
+        Ok(view) => view,
+        Err(error) => panic!("runtime: {} bytes: {error}", bytes.len()),
+    }
 }
 
 fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
@@ -160,6 +182,7 @@ fn load(
     path: &Path,
     tensors: &SafeTensors<'_>,
     wanted: impl Fn(&SlotBinding) -> bool,
+    played: Option<&mut [u8]>,
 ) -> Result<()> {
     let slots: Vec<SlotBinding> = workspace.table().slots.clone();
     let slots = || slots.iter().enumerate().filter(|(_, slot)| wanted(slot));
@@ -169,6 +192,13 @@ fn load(
     let mut names = tensors.names();
     names.sort_unstable();
     names.retain(|name| slots().all(|(_, slot)| slot.path != *name));
+    let saved = tensors.tensor(PLAYED).ok().map(|tensor| tensor.data());
+    if let Some(played) = &played {
+        names.retain(|name| *name != PLAYED);
+        if saved.is_none_or(|saved| saved.len() != played.len()) {
+            faults.push(format!("`{PLAYED}` is missing or of another environment"));
+        }
+    }
     faults.extend(
         names
             .iter()
@@ -186,6 +216,9 @@ fn load(
                 .slot_bytes_mut(index)
                 .copy_from_slice(tensor.data());
         }
+    }
+    if let (Some(played), Some(saved)) = (played, saved) {
+        played.copy_from_slice(saved);
     }
     Ok(())
 }
@@ -283,12 +316,12 @@ mod tests {
             step: 77,
             ..Position::default()
         };
-        save_checkpoint(&saved, &path, &position).unwrap();
+        save_checkpoint(&saved, None, &path, &position).unwrap();
         let bytes = fs::read(&path).unwrap();
-        save_checkpoint(&saved, &path, &position).unwrap();
+        save_checkpoint(&saved, None, &path, &position).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
         let mut loaded = net();
-        assert_eq!(load_checkpoint(&mut loaded, &path).unwrap(), position);
+        assert_eq!(load_checkpoint(&mut loaded, None, &path).unwrap(), position);
         for index in 0..4 {
             assert_eq!(loaded.slot::<f32>(index), saved.slot::<f32>(index));
         }
@@ -330,7 +363,7 @@ mod tests {
             fs::write(&path, garbage).unwrap();
             let message = load_weights(&mut net(), &path).unwrap_err().to_string();
             assert!(message.contains("expected safetensors, but "), "{message}");
-            assert!(load_checkpoint(&mut net(), &path).is_err());
+            assert!(load_checkpoint(&mut net(), None, &path).is_err());
         }
         save_weights(&net(), &path, "").unwrap();
         let message = position(&path).unwrap_err().to_string();

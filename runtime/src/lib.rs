@@ -11,6 +11,7 @@ pub mod workspace;
 pub mod machine;
 pub mod rng;
 pub mod data;
+pub mod play;
 pub mod checkpoint;
 pub mod train;
 

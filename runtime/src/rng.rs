@@ -20,6 +20,14 @@ pub enum Stream {
     Data,
     /// Changes of training samples, counted by epoch and sample.
     Augment,
+    /// Episodes that are learnt from, counted by episode.
+    Play,
+    /// Episodes of the test, counted by episode.
+    PlayTest,
+    /// What a policy draws, counted by round.
+    Policy,
+    /// What of a memory a training step sees, counted by step.
+    Replay,
 }
 
 /// The seed input of a step: 32 bits mixed from the run's seed, the use and a counter.
@@ -49,6 +57,11 @@ impl Random {
         Random {
             state: key(seed, stream, counter),
         }
+    }
+
+    /// Where in the sequence it is, to be saved and restored.
+    pub fn state_mut(&mut self) -> &mut u64 {
+        &mut self.state
     }
 
     /// 64 random bits (SplitMix64: Steele, Lea and Flood 2014).

@@ -7,6 +7,7 @@ use nnc_compiler::graph::{DType, DataStep, DataValue, Field};
 use nnc_runtime::Error;
 use nnc_runtime::checkpoint::saved_tensors;
 use nnc_runtime::data::{self, Call, ParameterKind, Places, Value};
+use nnc_runtime::play;
 use std::path::Path;
 
 /// All sources and loader steps of the runtime.
@@ -22,6 +23,7 @@ impl Catalogue {
             table.iter().map(|entry| signature(entry, role)).collect()
         };
         let mut signatures = of(data::SOURCES, Role::Source);
+        signatures.extend(of(play::ENVIRONMENTS, Role::Environment));
         signatures.extend(of(data::STEPS, Role::Step));
         Catalogue { signatures, places }
     }
@@ -43,7 +45,8 @@ impl Catalog for Catalogue {
         arguments: &[(String, DataValue)],
     ) -> Result<Vec<Field>, DataFault> {
         let call = call(source, arguments);
-        let fields = data::fields(&call, &self.places).map_err(fault)?;
+        let fields = play::fields(&call).unwrap_or_else(|| data::fields(&call, &self.places));
+        let fields = fields.map_err(fault)?;
         Ok(fields.into_iter().map(field).collect())
     }
 
@@ -172,11 +175,11 @@ mod tests {
         let catalogue = Catalogue::new(Places::default());
         assert_eq!(
             catalogue.signatures().len(),
-            data::SOURCES.len() + data::STEPS.len()
+            data::SOURCES.len() + play::ENVIRONMENTS.len() + data::STEPS.len()
         );
         for signature in catalogue.signatures() {
             let needs_none = signature.parameters.iter().all(|p| p.default.is_some());
-            if signature.role == Role::Source && needs_none {
+            if signature.role != Role::Step && needs_none {
                 let fields = catalogue.fields(&signature.name, &[]);
                 assert!(
                     fields.is_ok_and(|fields| !fields.is_empty()),

@@ -99,7 +99,12 @@ impl<'a> Compiler<'a> {
         // Initial values and metrics are the same for every batch size.
         let batch = match phase {
             Phase::Init | Phase::Metrics => self.loaded.model.experiment.batch,
-            Phase::Train | Phase::Eval | Phase::Show | Phase::Predict => batch,
+            Phase::Train
+            | Phase::Eval
+            | Phase::Show
+            | Phase::Predict
+            | Phase::Explore
+            | Phase::Act => batch,
         };
         // A compilation that panicked has left the map as it was.
         let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,5 +196,7 @@ fn graph_phase(phase: Phase) -> graph::Phase {
         Phase::Metrics => graph::Phase::Metrics,
         Phase::Show => graph::Phase::Show,
         Phase::Predict => graph::Phase::Predict,
+        Phase::Explore => graph::Phase::Explore,
+        Phase::Act => graph::Phase::Act,
     }
 }

@@ -109,7 +109,7 @@ impl<'a> Progress<'a> {
         });
     }
 
-    fn step(&mut self, loss: f32) -> Outcome {
+    fn step(&mut self, loss: f32, mean_return: Option<f32>) -> Outcome {
         let Some(pass) = &mut self.pass else {
             return Ok(());
         };
@@ -123,8 +123,10 @@ impl<'a> Progress<'a> {
             return Ok(());
         }
         pass.told = Instant::now();
+        let played =
+            mean_return.map_or(String::new(), |mean| format!("  return {}", measure(mean)));
         let news = format!(
-            "loss {}  {}",
+            "loss {}{played}  {}",
             measure(loss_of(pass)),
             rate(pass.steps_done(), pass.clock.elapsed())
         );
@@ -183,7 +185,9 @@ impl Observer for Progress<'_> {
                 self.begin(split, epoch, steps, done);
                 Ok(())
             }
-            Event::Step { loss, .. } => self.step(loss),
+            Event::Step {
+                loss, mean_return, ..
+            } => self.step(loss, mean_return),
             Event::PassEnded {
                 split,
                 epoch,

@@ -3,17 +3,17 @@
 mod directory;
 mod record;
 
-use crate::cli::{DataArgs, RunArgs};
+use crate::cli::RunArgs;
+use crate::data::{Data, substitute_warning};
 use crate::failure::Outcome;
 use crate::interrupt::stop_flag;
-use crate::model::{Compiler, Loaded, Memory, calls};
-use crate::report::{DownloadBar, Form, Progress, Report, bytes, count, duration, measure, plural};
+use crate::model::{Compiler, Loaded, Memory};
+use crate::report::{Form, Progress, Report, bytes, duration, measure, plural};
 use directory::RunDirectory;
 use nnc_compiler::graph::Saved;
 use nnc_compiler::target::Isa;
 use nnc_runtime::Error;
 use nnc_runtime::checkpoint;
-use nnc_runtime::data::{self, Dataset, Provenance, Request};
 use nnc_runtime::train::{
     self, CHECKPOINT, Ending, PICTURES, Phase, Plan, Programs, Start, WEIGHTS,
 };
@@ -37,7 +37,7 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     }
     let start = start(args, &directory, &loaded);
     let seed = seed(args, &start, experiment.seed)?;
-    let data = load_data(&loaded, &args.data, seed, &said)?;
+    let data = Data::load(&loaded, &args.data, seed, &said)?;
     // Until here nothing is lost when Ctrl-C ends the process at once.
     let stop =
         stop_flag(move || said.note("stopping after this step; Ctrl-C again stops at once"))?;
@@ -67,8 +67,8 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
         plan.epochs,
         &stop,
     )
-    .on(&data.provenance);
-    let outcome = train::train(&compiler, &data, &plan, &mut progress);
+    .on(&data.provenance());
+    let outcome = train::train(&compiler, data.source(), &plan, &mut progress);
     let told = progress.finish();
     let refused =
         args.resume && matches!(&outcome, Err(error) if !matches!(error, Error::Diverged { .. }));
@@ -78,29 +78,6 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     }
     summarize(args, &directory, &data, &outcome?, clock.elapsed(), &said)?;
     told
-}
-
-/// Loads a model's data set, and says so unmistakably when it is not the real one.
-pub fn load_data(loaded: &Loaded, args: &DataArgs, seed: u64, report: &Report) -> Outcome<Dataset> {
-    let mut bar = DownloadBar::new(*report);
-    let mut request = Request {
-        places: loaded.places().clone(),
-        offline: args.offline,
-        seed,
-        progress: &mut |progress| bar.notice(&progress),
-    };
-    let data = data::load(&calls(&loaded.model.experiment.pipeline), &mut request)?;
-    if data.provenance.is_substitute() {
-        report.warn(substitute_warning(&data.provenance));
-    }
-    Ok(data)
-}
-
-fn substitute_warning(provenance: &Provenance) -> String {
-    format!(
-        "the data are {provenance}; the results say nothing about the real data set. \
-         Give its folder with `--data DIR`"
-    )
 }
 
 fn start(args: &RunArgs, directory: &RunDirectory, loaded: &Loaded) -> Start {
@@ -147,7 +124,7 @@ fn announce(
     loaded: &Loaded,
     code: &Code,
     plan: &Plan<'_>,
-    data: &Dataset,
+    data: &Data,
     report: &Report,
 ) -> Outcome {
     report.say(format!(
@@ -158,7 +135,7 @@ fn announce(
         plural(plan.epochs as u64, "epoch"),
         plan.seed
     ))?;
-    report.say(format!("data      {}", describe(data)))?;
+    report.say(format!("data      {data}"))?;
     report.say(format!(
         "compiled  {} in {}, {} of memory, {} on {}",
         plural(code.kernels as u64, "kernel"),
@@ -200,24 +177,10 @@ fn origin(saved: &Saved) -> String {
 /// How many paths a line names.
 const MOST_NAMED: usize = 6;
 
-fn describe(data: &Dataset) -> String {
-    let sizes = [
-        Some((data.train.samples(), "train")),
-        data.valid.as_ref().map(|valid| (valid.samples(), "valid")),
-        Some((data.test.samples(), "test")),
-    ];
-    let sizes: Vec<String> = sizes
-        .into_iter()
-        .flatten()
-        .map(|(samples, name)| format!("{} {name}", count(samples as u64)))
-        .collect();
-    format!("{} from {}", sizes.join(" + "), data.provenance)
-}
-
 fn summarize(
     args: &RunArgs,
     directory: &RunDirectory,
-    data: &Dataset,
+    data: &Data,
     outcome: &train::Outcome,
     time: Duration,
     report: &Report,
@@ -244,8 +207,8 @@ fn summarize(
     if directory.path.join(PICTURES).is_dir() {
         report.say(format!("drawn {path}/{PICTURES}"))?;
     }
-    if data.provenance.is_substitute() {
-        report.warn(substitute_warning(&data.provenance));
+    if data.provenance().is_substitute() {
+        report.warn(substitute_warning(&data.provenance()));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! `run.json`: what was run, on what, and how it ended.
 
+use crate::data::Data;
 use crate::model::{Compiler, Loaded};
-use nnc_runtime::data::{Dataset, Split};
+use nnc_runtime::data::Split;
 use nnc_runtime::train::{self, Ending, Measures, Plan, Start};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -36,9 +37,29 @@ struct DataRecord {
     from: String,
     /// Generated samples stand in for the data that the model names.
     substitute: bool,
+    /// Samples of an epoch.
     train: usize,
     valid: Option<usize>,
+    /// Samples; of a world, episodes.
     test: usize,
+}
+
+impl DataRecord {
+    fn new(pipeline: String, data: &Data, batch: usize) -> DataRecord {
+        let provenance = data.provenance();
+        let (valid, test) = match data {
+            Data::Samples(data) => (data.valid.as_ref().map(Split::samples), data.test.samples()),
+            Data::World(world) => (None, world.episodes),
+        };
+        DataRecord {
+            pipeline,
+            from: provenance.to_string(),
+            substitute: provenance.is_substitute(),
+            train: data.source().samples(batch),
+            valid,
+            test,
+        }
+    }
 }
 
 #[derive(Serialize, Debug)]
@@ -82,12 +103,7 @@ impl Status {
 
 impl Record {
     /// Of a run that begins.
-    pub fn new(
-        loaded: &Loaded,
-        compiler: &Compiler<'_>,
-        plan: &Plan<'_>,
-        data: &Dataset,
-    ) -> Record {
+    pub fn new(loaded: &Loaded, compiler: &Compiler<'_>, plan: &Plan<'_>, data: &Data) -> Record {
         let experiment = &loaded.model.experiment;
         let pipeline = crate::model::calls(&experiment.pipeline);
         let pipeline: Vec<String> = pipeline.iter().map(ToString::to_string).collect();
@@ -113,14 +129,7 @@ impl Record {
             },
             threads: plan.threads,
             isa: compiler.isa().to_string(),
-            data: DataRecord {
-                pipeline: pipeline.join(" |> "),
-                from: data.provenance.to_string(),
-                substitute: data.provenance.is_substitute(),
-                train: data.train.samples(),
-                valid: data.valid.as_ref().map(Split::samples),
-                test: data.test.samples(),
-            },
+            data: DataRecord::new(pipeline.join(" |> "), data, plan.batch),
             started: now.map_or(0, |time| time.as_secs()),
             status: Status::Running,
             result: None,

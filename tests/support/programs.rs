@@ -55,5 +55,7 @@ fn graph_phase(phase: Phase) -> graph::Phase {
         Phase::Metrics => graph::Phase::Metrics,
         Phase::Show => graph::Phase::Show,
         Phase::Predict => graph::Phase::Predict,
+        Phase::Explore => graph::Phase::Explore,
+        Phase::Act => graph::Phase::Act,
     }
 }

@@ -66,6 +66,9 @@ pub struct Signature {
 pub enum Role {
     /// First: it names the fields of a sample.
     Source,
+    /// First: it is played, and its first field is what a policy sees, its second what a
+    /// policy decides.
+    Environment,
     /// After a `|>`.
     Step,
 }

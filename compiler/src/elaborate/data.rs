@@ -15,6 +15,8 @@ use std::rc::Rc;
 pub(super) struct Data {
     pub pipeline: Vec<DataStep>,
     pub fields: Vec<Field>,
+    /// Whether it is played.
+    pub is_environment: bool,
     pub span: Span,
 }
 
@@ -43,12 +45,18 @@ impl<'a> Interpreter<'a> {
         }
         match value {
             Value::Pipeline(pipeline) => Ok(Data {
+                is_environment: self.is_environment(&pipeline.steps[0].name),
                 pipeline: pipeline.steps.clone(),
                 fields: pipeline.fields.clone(),
                 span: expr.span,
             }),
             value => Err(self.wrong_kind(&value, expr.span, "data, such as `mnist()`")),
         }
+    }
+
+    fn is_environment(&self, source: &str) -> bool {
+        let mut signatures = self.globals.catalog.signatures().iter();
+        signatures.any(|known| known.role == Role::Environment && known.name == source)
     }
 
     /// A data source or step, by name, while data is being described.
@@ -73,6 +81,7 @@ impl<'a> Interpreter<'a> {
         };
         let fault = fault
             .note(format!("sources are {}", named(Role::Source)))
+            .note(format!("environments are {}", named(Role::Environment)))
             .note(format!("steps, after `|>`, are {}", named(Role::Step)));
         let names: Vec<&str> = signatures.iter().map(|s| s.name.as_str()).collect();
         self.fault(did_you_mean(fault, name, names))
@@ -110,7 +119,7 @@ impl<'a> Interpreter<'a> {
         };
         let catalog = self.globals.catalog;
         match (signature.role, piped.map(|given| given.value)) {
-            (Role::Source, None) => {
+            (Role::Source | Role::Environment, None) => {
                 let fields = catalog.fields(&step.name, &step.arguments);
                 let fields =
                     fields.map_err(|fault| self.data_fault(&step, &fault, &places, span))?;
@@ -127,7 +136,7 @@ impl<'a> Interpreter<'a> {
                     fields: before.fields.clone(),
                 })))
             }
-            (Role::Source, Some(_)) => Err(self.fault(
+            (Role::Source | Role::Environment, Some(_)) => Err(self.fault(
                 Diagnostic::error(
                     Code::Misplaced,
                     span,

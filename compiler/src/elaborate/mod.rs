@@ -19,6 +19,7 @@ mod settings;
 mod data;
 mod train;
 mod steps;
+mod policy;
 mod copies;
 mod freeze;
 mod weights;
@@ -113,9 +114,13 @@ impl<'a> Interpreter<'a> {
         if training.is_ok() && settings.has_steps {
             self.warn_untrained();
         }
-        let train_step = training.map(|outcome| self.step(Phase::Train, &outcome));
+        let train_steps = training.map(|outcome| {
+            let explore = self.policy_step(Phase::Explore, &outcome);
+            (self.step(Phase::Train, &outcome), explore)
+        });
         let evaluation = self.train(train, &settings, false);
-        let (train_step, outcome) = (train_step?, evaluation?);
+        let ((train_step, explore_step), outcome) = (train_steps?, evaluation?);
+        let act_step = self.policy_step(Phase::Act, &outcome);
         let eval_step = self.step(Phase::Eval, &outcome);
         self.warn_unused();
         self.check_frozen();
@@ -128,6 +133,8 @@ impl<'a> Interpreter<'a> {
         if !outcome.shown.is_empty() {
             steps.insert(Phase::Show, self.show_step(&outcome));
         }
+        let policies = [explore_step, act_step].into_iter().flatten();
+        steps.extend(policies.map(|step| (step.phase, step)));
         steps.insert(Phase::Init, self.init_step());
         Ok(Model {
             experiment: self.experiment(settings, &outcome, saved),
@@ -225,6 +232,18 @@ impl<'a> Interpreter<'a> {
             graph: self.run.body.graph(),
             inputs: &self.run.inputs,
             outputs: vec![("result".to_owned(), result.node)],
+            updates: Vec::new(),
+        }))
+    }
+
+    /// What the policy decides, alone.
+    fn policy_step(&self, phase: Phase, outcome: &Outcome) -> Option<Step> {
+        let action = outcome.action?;
+        Some(prune(Draft {
+            phase,
+            graph: self.run.body.graph(),
+            inputs: &self.run.inputs,
+            outputs: vec![("action".to_owned(), action)],
             updates: Vec::new(),
         }))
     }

@@ -14,8 +14,8 @@ macro_rules! texts {
 }
 
 /// The library's texts by name.
-const TEXTS: [(&str, &str); 12] = texts! {
-    "math.nn" "initializers.nn" "activations.nn" "layers.nn" "recurrent.nn" "convolutions.nn" "norms.nn" "attention.nn" "losses.nn" "metrics.nn" "optimizers.nn" "schedules.nn"
+const TEXTS: [(&str, &str); 13] = texts! {
+    "math.nn" "initializers.nn" "activations.nn" "layers.nn" "recurrent.nn" "convolutions.nn" "norms.nn" "attention.nn" "losses.nn" "metrics.nn" "optimizers.nn" "schedules.nn" "policies.nn"
 };
 
 /// What begins an item of the library.

@@ -9,8 +9,9 @@ use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
 /// All settings there are.
-pub(super) const SETTINGS: [&str; 9] = [
+pub(super) const SETTINGS: [&str; 10] = [
     "data",
+    "policy",
     "batch",
     "epochs",
     "optimizer",
@@ -74,6 +75,7 @@ impl<'a> Interpreter<'a> {
             Some(expr) => self.data(expr),
             None => Err(self.lacks(train, "data", "data = mnist()")),
         };
+        self.check_policy(train, find("policy"), data.as_ref().ok());
         let size = match batch {
             Some(0) => Err(self.lacks(train, "batch", "batch = 64")),
             Some(batch) => Ok(batch),
@@ -206,7 +208,7 @@ impl<'a> Interpreter<'a> {
         )
     }
 
-    fn lacks(&mut self, train: &Train, name: &str, example: &str) -> Reported {
+    pub fn lacks(&mut self, train: &Train, name: &str, example: &str) -> Reported {
         let start = Span {
             end: train.span.start + "train".len() as u32,
             ..train.span

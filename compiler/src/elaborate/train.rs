@@ -5,7 +5,7 @@ use super::interpreter::{Interpreter, Run};
 use super::settings::Settings;
 use super::tensors::Target;
 use super::values::{Axis, Element, Eval, Home, Reported, Tensor, Trace, Value};
-use crate::graph::{DType, Field, InputKind, Type};
+use crate::graph::{DType, Field, InputKind, NodeId, Type};
 use nnc_grammar::ast::{Expr, Ident, Statement, StatementKind, Train};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     pub metrics: Vec<(String, Tensor)>,
     /// Pictures of each sample.
     pub shown: Vec<(String, Tensor)>,
+    /// What the policy decides, a class for each sample.
+    pub action: Option<NodeId>,
 }
 
 /// What has been minimised.
@@ -41,6 +43,7 @@ pub(super) struct Said<'a> {
     pub objectives: Vec<Objective>,
     pub reports: Vec<(String, Tensor)>,
     pub shown: Vec<(String, Tensor)>,
+    pub action: Option<NodeId>,
     /// `update`s of copies, to be made when all steps are.
     updates: Vec<(&'a Ident, &'a Expr)>,
 }
@@ -85,6 +88,10 @@ impl<'a> Interpreter<'a> {
                     optimizer,
                     body,
                 } => self.step_statement(names, optimizer, body, settings, &mut said),
+                StatementKind::Setting { name, value } if name.name == "policy" => {
+                    let action = self.policy(value, settings, said.objectives.len());
+                    action.map(|action| said.action = Some(action))
+                }
                 StatementKind::Setting { .. } => Ok(()),
                 StatementKind::Update { name, value } => {
                     said.updates.push((name, value));
@@ -258,6 +265,7 @@ impl<'a> Interpreter<'a> {
                 .collect(),
             metrics,
             shown: said.shown,
+            action: said.action,
         }
     }
 

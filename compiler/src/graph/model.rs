@@ -34,6 +34,11 @@ pub enum Phase {
     /// Forward with `training = false`, as far as the net's result needs it. Output:
     /// `result`. Missing if `train` applies no net.
     Predict,
+    /// What the policy does while learning, given what it sees. Output: `action`. Missing
+    /// where nothing is played, as is the next.
+    Explore,
+    /// The same with `training = false`.
+    Act,
 }
 
 /// One graph with its effects.

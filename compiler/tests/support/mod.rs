@@ -69,6 +69,8 @@ impl TestCatalog {
                     parameter("label", DataType::String, None),
                 ],
             ),
+            signature("cartpole", Role::Environment, played()),
+            signature("gridworld", Role::Environment, played()),
             signature("standardize", Role::Step, vec![]),
             signature("flip", Role::Step, vec![]),
             signature(
@@ -104,6 +106,22 @@ impl TestCatalog {
             ),
         ])
     }
+}
+
+/// What environments take.
+fn played() -> Vec<DataParameter> {
+    let parameter = |name: &str, ty, default| DataParameter {
+        name: name.to_owned(),
+        ty,
+        default: Some(default),
+    };
+    vec![
+        parameter("replay", DataType::Int, DataValue::Int(0)),
+        parameter("warmup", DataType::Int, DataValue::Int(1000)),
+        parameter("steps", DataType::Int, DataValue::Int(1000)),
+        parameter("discount", DataType::Float, DataValue::Float(1.0)),
+        parameter("episodes", DataType::Int, DataValue::Int(100)),
+    ]
 }
 
 impl Catalog for TestCatalog {
@@ -164,6 +182,24 @@ impl Catalog for TestCatalog {
                 }
                 _ => Err("`features` must be at least 1".to_owned().into()),
             },
+            "cartpole" | "gridworld" => {
+                let cartpole = source == "cartpole";
+                let seen = |name: &str| match cartpole {
+                    true => numbers(name, &[4]),
+                    false => classes(name, &[], 12),
+                };
+                let mut fields = vec![
+                    seen("observation"),
+                    classes("action", &[], if cartpole { 2 } else { 4 }),
+                    numbers("reward", &[]),
+                    seen("next_observation"),
+                    numbers("terminated", &[]),
+                ];
+                if arguments[0].1 == DataValue::Int(0) {
+                    fields.push(numbers("return", &[]));
+                }
+                Ok(fields)
+            }
             other => panic!("no source {other}"),
         }
     }

@@ -38,13 +38,13 @@ impl Call {
         self
     }
 
-    pub(super) fn argument(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn argument(&self, name: &str) -> Option<&Value> {
         let mut arguments = self.arguments.iter();
         arguments.find(|(known, _)| known == name).map(|(_, v)| v)
     }
 
     /// A whole number within bounds.
-    pub(super) fn int(&self, name: &str, default: i64, low: i64, high: i64) -> Result<i64> {
+    pub(crate) fn int(&self, name: &str, default: i64, low: i64, high: i64) -> Result<i64> {
         let value = match self.argument(name) {
             None => default,
             Some(Value::Int(value)) => *value,
@@ -61,7 +61,7 @@ impl Call {
     }
 
     /// A real number.
-    pub(super) fn float(&self, name: &str, default: f64) -> Result<f64> {
+    pub(crate) fn float(&self, name: &str, default: f64) -> Result<f64> {
         match self.argument(name) {
             None => Ok(default),
             Some(value) => value
@@ -71,7 +71,7 @@ impl Call {
     }
 
     /// One number or a list of them.
-    pub(super) fn floats(&self, name: &str) -> Result<Vec<f64>> {
+    pub(crate) fn floats(&self, name: &str) -> Result<Vec<f64>> {
         let wrong = |value: &Value| self.wrong(name, format!("has {value}, not a finite number"));
         match self.argument(name) {
             None => Err(self.wrong(name, "is missing")),
@@ -84,7 +84,7 @@ impl Call {
     }
 
     /// Yes or no.
-    pub(super) fn bool(&self, name: &str, default: bool) -> Result<bool> {
+    pub(crate) fn bool(&self, name: &str, default: bool) -> Result<bool> {
         match self.argument(name) {
             None => Ok(default),
             Some(Value::Bool(value)) => Ok(*value),
@@ -93,7 +93,7 @@ impl Call {
     }
 
     /// A text.
-    pub(super) fn string(&self, name: &str) -> Result<&str> {
+    pub(crate) fn string(&self, name: &str) -> Result<&str> {
         match self.argument(name) {
             Some(Value::String(text)) => Ok(text),
             Some(other) => Err(self.wrong(name, format!("is {other}, not a string"))),
@@ -111,7 +111,7 @@ impl Call {
     }
 
     /// This call makes no sense.
-    pub(super) fn fault(&self, fault: impl Into<String>) -> Error {
+    pub(crate) fn fault(&self, fault: impl Into<String>) -> Error {
         Error::BadArgument {
             call: self.to_string(),
             argument: None,
@@ -120,7 +120,7 @@ impl Call {
     }
 
     /// One argument makes no sense; the fault goes on from its name.
-    pub(super) fn wrong(&self, name: &str, fault: impl AsRef<str>) -> Error {
+    pub(crate) fn wrong(&self, name: &str, fault: impl AsRef<str>) -> Error {
         Error::BadArgument {
             call: self.to_string(),
             argument: Some(name.to_owned()),

@@ -45,7 +45,8 @@ pub enum ParameterKind {
     Text,
 }
 
-const fn optional(
+/// A parameter with a default.
+pub(crate) const fn optional(
     name: &'static str,
     kind: ParameterKind,
     default: &'static str,
@@ -355,7 +356,8 @@ pub(super) fn check(pipeline: &[Call]) -> Result<(&Call, &[Call])> {
     Ok((source, steps))
 }
 
-fn known(call: &Call, table: &[Signature], what: &str) -> Result<()> {
+/// Sees that a call names an entry of a table, with arguments that it takes.
+pub(crate) fn known(call: &Call, table: &[Signature], what: &str) -> Result<()> {
     let Some(signature) = table.iter().find(|entry| entry.name == call.name) else {
         let names: Vec<&str> = table.iter().map(|entry| entry.name).collect();
         return Err(call.fault(format!("no such {what}; there are: {}", names.join(", "))));

@@ -27,6 +27,7 @@ mod augment;
 pub use augment::Draw;
 pub use call::{Call, Value};
 pub use catalogue::{Parameter, ParameterKind, SOURCES, STEPS, Signature, fields};
+pub(crate) use catalogue::{known, optional};
 pub use download::Progress;
 pub use find::Places;
 pub use pipeline::{Affine, affine, check_step};
@@ -34,6 +35,7 @@ pub use samples::{Column, Split, Values, Windows};
 pub use text::{Vocabulary, vocabulary};
 
 use crate::error::Result;
+use crate::program::{Element, InputBinding};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -64,6 +66,29 @@ impl Field {
             classes: Some(classes),
             ..Field::numbers(name, shape)
         }
+    }
+
+    /// How many values a sample has.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it is what an input of a program reads.
+    pub(crate) fn check(&self, input: &InputBinding) -> Result<(), String> {
+        let element = match self.classes {
+            Some(_) => Element::I32,
+            None => Element::F32,
+        };
+        if input.shape[1..] == self.shape && input.element == element {
+            return Ok(());
+        }
+        Err(format!(
+            "field `{}` is {element:?} {:?}, the program reads {:?} {:?}",
+            self.name,
+            self.shape,
+            input.element,
+            &input.shape[1..]
+        ))
     }
 }
 

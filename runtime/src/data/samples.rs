@@ -3,7 +3,7 @@
 use super::augment::{self, Augment, Draw};
 use super::{Affine, Field};
 use crate::error::{Error, Result};
-use crate::program::{Element, InputBinding, InputKind, Program};
+use crate::program::{InputKind, Program};
 use crate::rng::{self, Stream};
 use crate::workspace::Rows;
 use std::sync::Arc;
@@ -176,7 +176,7 @@ impl Split {
             if let InputKind::Field(name) = &input.kind {
                 self.column(name)
                     .ok_or_else(|| format!("there is no field `{name}`"))
-                    .and_then(|column| column.check(input))
+                    .and_then(|column| column.field.check(input))
                     .map_err(Error::DataMismatch)?;
             }
         }
@@ -229,7 +229,7 @@ impl Split {
 
 impl Column {
     fn elements(&self) -> usize {
-        self.field.shape.iter().product()
+        self.field.elements()
     }
 
     pub(super) fn samples(&self) -> usize {
@@ -260,24 +260,6 @@ impl Column {
                 convert(source(sample), to);
             }
         }
-    }
-
-    fn check(&self, input: &InputBinding) -> Result<(), String> {
-        let element = match self.values {
-            Values::Classes(_) | Values::Windows(..) => Element::I32,
-            Values::Bytes(..) | Values::Floats(..) => Element::F32,
-        };
-        let field = &self.field;
-        if input.shape[1..] == field.shape && input.element == element {
-            return Ok(());
-        }
-        Err(format!(
-            "field `{}` is {element:?} {:?}, the program reads {:?} {:?}",
-            field.name,
-            field.shape,
-            input.element,
-            &input.shape[1..]
-        ))
     }
 }
 

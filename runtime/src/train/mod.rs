@@ -2,18 +2,23 @@
 //! each, a test at the end, with weights and records on the way.
 
 mod observer;
+mod source;
 mod passes;
+mod played;
 mod pictures;
 mod records;
 
 pub use observer::{Event, Measures, Observer, SplitName};
 pub use pictures::PICTURES;
+pub use source::Source;
 
 use crate::checkpoint::{self, Position};
-use crate::data::{Dataset, Split};
+use crate::data::Split;
 use crate::error::{Error, Result};
+use crate::play::Player;
 use crate::program::{Program, SlotKind, SlotTable};
 use passes::{Limits, Pass, Runner};
+use played::test_by_playing;
 use records::Records;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +41,11 @@ pub enum Phase {
     Show,
     /// The net's result for given samples.
     Predict,
+    /// What the policy does while learning, given what it sees. Output: `action`. Of models
+    /// that play alone, as is the next.
+    Explore,
+    /// What the policy does when it is judged.
+    Act,
 }
 
 /// Whoever compiles: a model's programs by phase and batch size.
@@ -130,25 +140,27 @@ pub const WEIGHTS: &str = "weights.safetensors";
 pub const CHECKPOINT: &str = "resume.safetensors";
 /// One object a line.
 pub const METRICS: &str = "metrics.jsonl";
+/// What the mean return of episodes is called among the measures.
+const RETURN: &str = "return";
 
 /// Trains from initial values, or from where the checkpoint stands.
-pub fn train(
-    programs: &dyn Programs,
-    data: &Dataset,
-    plan: &Plan<'_>,
-    observer: &mut dyn Observer,
+pub fn train<'a>(
+    programs: &'a dyn Programs,
+    source: impl Into<Source<'a>>,
+    plan: &'a Plan<'a>,
+    observer: &'a mut dyn Observer,
 ) -> Result<Outcome> {
-    let mut run = Run::begin(programs, data, plan, observer)?;
+    let mut run = Run::begin(programs, source.into(), plan, observer)?;
     while run.position.epochs < plan.epochs && !run.limits().reached(run.position.step) {
         run.epoch()?;
     }
     run.end()
 }
 
-/// Evaluates saved weights on a split; `None` when stopped on the way.
-pub fn evaluate(
+/// Evaluates saved weights on the test; `None` when stopped on the way.
+pub fn evaluate<'a>(
     programs: &dyn Programs,
-    samples: &Split,
+    source: impl Into<Source<'a>>,
     weights: &Path,
     plan: &Plan<'_>,
     observer: &mut dyn Observer,
@@ -157,18 +169,19 @@ pub fn evaluate(
     checkpoint::load_weights(&mut runner.machine, weights)?;
     let pass = Pass {
         split: SplitName::Test,
-        samples,
         batch: plan.batch,
         seed: plan.seed,
         epoch: 1,
         total_steps: 1,
     };
-    judge(&mut runner, pass, 0, plan.stop, observer)
+    test(&mut runner, pass, source.into(), 0, plan.stop, observer)
 }
 
 struct Run<'a> {
     runner: Runner<'a>,
-    data: &'a Dataset,
+    source: Source<'a>,
+    /// Who plays, where the samples are played.
+    player: Option<Player>,
     plan: &'a Plan<'a>,
     position: Position,
     saved: bool,
@@ -178,15 +191,19 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn begin(
         programs: &'a dyn Programs,
-        data: &'a Dataset,
+        source: Source<'a>,
         plan: &'a Plan<'a>,
         observer: &'a mut dyn Observer,
     ) -> Result<Run<'a>> {
         let start = Position {
             seed: plan.seed,
             batch: plan.batch,
-            samples: data.train.samples(),
+            samples: source.samples(plan.batch),
             ..Position::default()
+        };
+        let mut player = match source {
+            Source::Samples(_) => None,
+            Source::World(world) => Some(Player::learning(world, plan.batch, plan.seed)),
         };
         let mut runner = Runner::new(programs, plan.threads)?;
         let position = match &plan.start {
@@ -207,21 +224,28 @@ impl<'a> Run<'a> {
                 start
             }
             Start::Resume(path) => {
-                let position = checkpoint::load_checkpoint(&mut runner.machine, path)?;
+                let mut played = player.as_mut().map(Player::save);
+                let machine = &mut runner.machine;
+                let position = checkpoint::load_checkpoint(machine, played.as_deref_mut(), path)?;
                 check_resumed(path, &position, &start)?;
+                if let (Some(player), Some(played)) = (&mut player, &played) {
+                    player.restore(played);
+                }
                 position
             }
         };
         let resumed = matches!(plan.start, Start::Resume(_)).then_some(&position);
-        let substitute = data.provenance.is_substitute();
-        let substitute = substitute.then(|| data.provenance.to_string());
+        let provenance = source.provenance();
+        let substitute = provenance.is_substitute();
+        let substitute = substitute.then(|| provenance.to_string());
         let records = match &plan.directory {
             None => None,
             Some(dir) => Some(Records::open(&dir.join(METRICS), resumed, substitute)?),
         };
         Ok(Run {
             runner,
-            data,
+            source,
+            player,
             plan,
             position,
             saved: false,
@@ -231,15 +255,11 @@ impl<'a> Run<'a> {
 
     /// What is left of the current epoch, then validation.
     fn epoch(&mut self) -> Result<()> {
-        let pass = self.pass(SplitName::Train, &self.data.train);
+        let pass = self.pass(SplitName::Train);
         let done = self.position.steps_into_epoch;
         if done == 0 {
             self.runner.machine.zero(SlotKind::Total);
         }
-        let order = match self.data.shuffle {
-            true => self.data.train.shuffled(self.plan.seed, pass.epoch as u64),
-            false => self.data.train.in_order(),
-        };
         let steps = self.steps_per_epoch();
         self.watchers.notice(&Event::PassBegan {
             split: pass.split,
@@ -249,11 +269,22 @@ impl<'a> Run<'a> {
         })?;
         let clock = Instant::now();
         let before = self.position.step;
-        let rest = &order[(done * pass.batch).min(order.len())..];
         let limits = self.limits();
-        let step = self
-            .runner
-            .train(pass, rest, before, limits, &mut self.watchers)?;
+        let (runner, watchers) = (&mut self.runner, &mut self.watchers);
+        let step = match (self.source, &mut self.player) {
+            (Source::Samples(data), _) => {
+                let order = match data.shuffle {
+                    true => data.train.shuffled(pass.seed, pass.epoch as u64),
+                    false => data.train.in_order(),
+                };
+                let rest = &order[(done * pass.batch).min(order.len())..];
+                runner.train(pass, &data.train, rest, before, limits, watchers)?
+            }
+            (Source::World(_), Some(player)) => {
+                runner.train_playing(pass, player, steps - done, before, limits, watchers)?
+            }
+            (Source::World(_), None) => unreachable!("train: nobody plays"),
+        };
         let now_done = done + (step - before) as usize;
         self.position.step = step;
         self.position.steps_into_epoch = now_done;
@@ -266,29 +297,29 @@ impl<'a> Run<'a> {
         if !complete && self.plan.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let measures = self.runner.measures(pass.batch)?;
+        let mut measures = self.runner.measures(pass.batch)?;
+        if let Some(player) = &self.player {
+            let mean = player.mean_return().unwrap_or(f32::NAN);
+            measures.push((RETURN.to_owned(), mean));
+        }
         self.watchers.notice(&Event::PassEnded {
             split: pass.split,
             epoch: pass.epoch,
             step,
             measures: &measures,
-            samples: (now_done * pass.batch).min(order.len()),
+            samples: (now_done * pass.batch).min(self.position.samples),
             elapsed: clock.elapsed(),
         })?;
         self.draw()?;
-        if let Some(valid) = &self.data.valid {
+        if let Source::Samples(data) = self.source
+            && let Some(valid) = &data.valid
+        {
             let pass = Pass {
                 split: SplitName::Valid,
-                samples: valid,
                 ..pass
             };
-            judge(
-                &mut self.runner,
-                pass,
-                step,
-                self.plan.stop,
-                &mut self.watchers,
-            )?;
+            let (stop, watchers) = (self.plan.stop, &mut self.watchers);
+            judge(&mut self.runner, pass, valid, None, step, stop, watchers)?;
         }
         Ok(())
     }
@@ -299,10 +330,10 @@ impl<'a> Run<'a> {
             self.save()?;
         }
         let step = self.position.step;
-        let mut pass = self.pass(SplitName::Test, &self.data.test);
+        let mut pass = self.pass(SplitName::Test);
         pass.epoch = self.position.epochs.max(1);
-        let stop = self.plan.stop;
-        let test = judge(&mut self.runner, pass, step, stop, &mut self.watchers)?;
+        let (stop, watchers) = (self.plan.stop, &mut self.watchers);
+        let test = test(&mut self.runner, pass, self.source, step, stop, watchers)?;
         let ending = if stop.load(Ordering::Relaxed) {
             Ending::Interrupted
         } else if self.position.epochs < self.plan.epochs {
@@ -325,9 +356,10 @@ impl<'a> Run<'a> {
         };
         let machine = &self.runner.machine;
         let (weights, checkpoint) = (directory.join(WEIGHTS), directory.join(CHECKPOINT));
-        let remarks = format!("trained on {}", self.data.provenance);
+        let remarks = format!("trained on {}", self.source.provenance());
         checkpoint::save_weights(machine, &weights, &remarks)?;
-        checkpoint::save_checkpoint(machine, &checkpoint, &self.position)?;
+        let played = self.player.as_mut().map(Player::save);
+        checkpoint::save_checkpoint(machine, played.as_deref(), &checkpoint, &self.position)?;
         self.saved = true;
         self.watchers.notice(&Event::Saved { path: &weights })
     }
@@ -337,22 +369,25 @@ impl<'a> Run<'a> {
         let Some(directory) = &self.plan.directory else {
             return Ok(());
         };
+        let Source::Samples(data) = self.source else {
+            return Ok(());
+        };
         if !self.runner.has_pictures() {
             return Ok(());
         }
-        let mut pass = self.pass(SplitName::Test, &self.data.test);
+        let mut pass = self.pass(SplitName::Test);
         pass.epoch = self.position.epochs.max(1);
-        for pictures in self.runner.pictures(pass, self.position.step)? {
+        let step = self.position.step;
+        for pictures in self.runner.pictures(pass, &data.test, step)? {
             let path = pictures.write(directory, pass.epoch)?;
             self.watchers.notice(&Event::Drawn { path: &path })?;
         }
         Ok(())
     }
 
-    fn pass(&self, split: SplitName, samples: &'a Split) -> Pass<'a> {
+    fn pass(&self, split: SplitName) -> Pass {
         Pass {
             split,
-            samples,
             batch: self.plan.batch,
             seed: self.plan.seed,
             epoch: self.position.epochs + 1,
@@ -368,14 +403,35 @@ impl<'a> Run<'a> {
     }
 
     fn steps_per_epoch(&self) -> usize {
-        self.data.train.samples().div_ceil(self.plan.batch)
+        let samples = self.source.samples(self.plan.batch);
+        samples.div_ceil(self.plan.batch)
     }
 }
 
-/// Evaluates and tells of it.
+/// The test: of its samples, or of the steps of its episodes.
+fn test(
+    runner: &mut Runner<'_>,
+    pass: Pass,
+    source: Source<'_>,
+    step: u64,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Option<Measures>> {
+    match source {
+        Source::Samples(data) => judge(runner, pass, &data.test, None, step, stop, observer),
+        Source::World(world) => match test_by_playing(runner, pass, world, step, stop)? {
+            None => Ok(None),
+            Some((played, mean)) => judge(runner, pass, &played, Some(mean), step, stop, observer),
+        },
+    }
+}
+
+/// Evaluates and tells of it, and of the mean return of the episodes that the samples come from.
 fn judge(
     runner: &mut Runner<'_>,
-    pass: Pass<'_>,
+    pass: Pass,
+    samples: &Split,
+    mean_return: Option<f32>,
     step: u64,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
@@ -387,17 +443,18 @@ fn judge(
     observer.notice(&Event::PassBegan {
         split: pass.split,
         epoch: pass.epoch,
-        steps: pass.samples.samples().div_ceil(pass.batch),
+        steps: samples.samples().div_ceil(pass.batch),
         done: 0,
     })?;
-    let measures = runner.evaluate(pass, step, stop, observer)?;
-    if let Some(measures) = &measures {
+    let mut measures = runner.evaluate(pass, samples, step, stop, observer)?;
+    if let Some(measures) = &mut measures {
+        measures.extend(mean_return.map(|mean| (RETURN.to_owned(), mean)));
         observer.notice(&Event::PassEnded {
             split: pass.split,
             epoch: pass.epoch,
             step,
             measures,
-            samples: pass.samples.samples(),
+            samples: samples.samples(),
             elapsed: clock.elapsed(),
         })?;
     }

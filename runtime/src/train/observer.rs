@@ -53,6 +53,8 @@ pub enum Event<'a> {
         loss: f32,
         /// When training with several objectives: the mean of each.
         parts: &'a [(String, f32)],
+        /// When playing: the mean return of the last episodes, once one has ended.
+        mean_return: Option<f32>,
         /// How many samples.
         samples: usize,
     },

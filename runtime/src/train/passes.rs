@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::machine::{Machine, Session};
 use crate::program::{InputKind, SlotKind};
 use crate::rng::{Stream, step_seed};
-use crate::workspace::Handle;
+use crate::workspace::{Handle, Rows};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,9 +21,8 @@ pub(super) struct Runner<'a> {
 
 /// What all steps of a pass have in common.
 #[derive(Clone, Copy)]
-pub(super) struct Pass<'a> {
+pub(super) struct Pass {
     pub split: SplitName,
-    pub samples: &'a Split,
     pub batch: usize,
     pub seed: u64,
     /// From 1.
@@ -67,65 +66,48 @@ impl<'a> Runner<'a> {
         )
     }
 
-    /// Training steps over `order` (what is left of the epoch), counted on from `step`;
-    /// returns the last step made.
+    /// Training steps on samples in `order` (what is left of the epoch), counted on from
+    /// `step`; returns the last step made.
     pub fn train(
         &mut self,
-        pass: Pass<'_>,
+        pass: Pass,
+        samples: &Split,
         order: &[u32],
         mut step: u64,
         limits: Limits<'_>,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let mut losses = Losses::default();
-        self.sweep(Phase::Train, pass, order, &mut |session, handle, rows| {
+        let mut lesson = Lesson::new(pass, observer);
+        let draw = Draw {
+            seed: pass.seed,
+            epoch: pass.epoch as u64,
+        };
+        let mut learn = |session: &mut Session<'_>, handle, rows: &[u32]| {
             if limits.reached(step) {
                 return Ok(false);
             }
             step += 1;
-            session.set(
-                handle,
-                &InputKind::Seed,
-                step_seed(pass.seed, Stream::Train, step),
-            );
-            session.set(handle, &InputKind::Step, step as f32);
-            let draw = Draw {
-                seed: pass.seed,
-                epoch: pass.epoch as u64,
-            };
-            session.step_on(handle, &|part| {
-                pass.samples.gather_changed(rows, part, draw);
-            });
-            let loss = loss(session, handle);
-            if !loss.is_finite() {
-                let epoch = pass.epoch;
-                return Err(Error::Diverged { loss, step, epoch });
-            }
-            observer.notice(&Event::Step {
-                split: pass.split,
-                epoch: pass.epoch,
-                step,
-                loss,
-                parts: losses.read(session, handle),
-                samples: rows.len(),
-            })?;
+            let fill = |part: &mut Rows<'_>| samples.gather_changed(rows, part, draw);
+            lesson.step(session, handle, step, rows.len(), None, &fill)?;
             Ok(true)
-        })?;
+        };
+        self.sweep(Phase::Train, pass, samples, order, &mut learn)?;
         Ok(step)
     }
 
     /// Evaluates all samples with totals of their own; `None` when stopped on the way.
     pub fn evaluate(
         &mut self,
-        pass: Pass<'_>,
+        pass: Pass,
+        samples: &Split,
         step: u64,
         stop: &AtomicBool,
         observer: &mut dyn Observer,
     ) -> Result<Option<Measures>> {
         self.machine.zero(SlotKind::Total);
         let mut number = 0;
-        let order = pass.samples.in_order();
-        let complete = self.sweep(Phase::Eval, pass, &order, &mut |session, handle, rows| {
+        let order = samples.in_order();
+        let mut judge = |session: &mut Session<'_>, handle, rows: &[u32]| {
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
@@ -136,21 +118,21 @@ impl<'a> Runner<'a> {
                 step_seed(pass.seed, Stream::Eval, number),
             );
             session.set(handle, &InputKind::Step, step as f32);
-            session.step_on(handle, &|part| pass.samples.gather(rows, part));
+            session.step_on(handle, &|part| samples.gather(rows, part));
             observer.notice(&Event::Step {
                 split: pass.split,
                 epoch: pass.epoch,
                 step,
                 loss: loss(session, handle),
                 parts: &[],
+                mean_return: None,
                 samples: rows.len(),
             })?;
             Ok(true)
-        })?;
-        if complete {
-            self.measures(pass.batch).map(Some)
-        } else {
-            Ok(None)
+        };
+        match self.sweep(Phase::Eval, pass, samples, &order, &mut judge)? {
+            true => self.measures(pass.batch).map(Some),
+            false => Ok(None),
         }
     }
 
@@ -160,18 +142,17 @@ impl<'a> Runner<'a> {
     }
 
     /// Pictures of the first samples, made of the same random numbers each time.
-    pub fn pictures(&mut self, pass: Pass<'_>, step: u64) -> Result<Vec<Pictures>> {
-        let samples = pass.samples.samples().min(MOST_SHOWN);
-        let order = &pass.samples.in_order()[..samples];
-        let handle = self.loaded(Phase::Show, samples)?;
-        pass.samples.check(self.machine.program(handle))?;
+    pub fn pictures(&mut self, pass: Pass, samples: &Split, step: u64) -> Result<Vec<Pictures>> {
+        let shown = samples.samples().min(MOST_SHOWN);
+        let order = &samples.in_order()[..shown];
+        let handle = self.loaded(Phase::Show, shown)?;
+        samples.check(self.machine.program(handle))?;
+        self.set_pass(handle, pass);
         let machine = &mut self.machine;
-        machine.set(handle, &InputKind::Epoch, pass.epoch as f32);
-        machine.set(handle, &InputKind::TotalSteps, pass.total_steps as f32);
         machine.set(handle, &InputKind::Step, step as f32);
         let seed = step_seed(pass.seed, Stream::Eval, 0);
         machine.set(handle, &InputKind::Seed, seed);
-        machine.enter(|session| session.step_on(handle, &|part| pass.samples.gather(order, part)));
+        machine.enter(|session| session.step_on(handle, &|part| samples.gather(order, part)));
         let outputs = self.machine.program(handle).outputs.iter();
         let pictures =
             outputs.map(
@@ -203,7 +184,8 @@ impl<'a> Runner<'a> {
     fn sweep(
         &mut self,
         phase: Phase,
-        pass: Pass<'_>,
+        pass: Pass,
+        samples: &Split,
         order: &[u32],
         act: &mut Act<'_>,
     ) -> Result<bool> {
@@ -214,11 +196,8 @@ impl<'a> Runner<'a> {
                 continue;
             }
             let handle = self.loaded(phase, part.len().min(pass.batch))?;
-            pass.samples.check(self.machine.program(handle))?;
-            self.machine
-                .set(handle, &InputKind::Epoch, pass.epoch as f32);
-            self.machine
-                .set(handle, &InputKind::TotalSteps, pass.total_steps as f32);
+            samples.check(self.machine.program(handle))?;
+            self.set_pass(handle, pass);
             let complete = self.machine.enter(|session| {
                 for rows in part.chunks(pass.batch) {
                     if !act(session, handle, rows)? {
@@ -234,7 +213,16 @@ impl<'a> Runner<'a> {
         Ok(true)
     }
 
-    fn loaded(&mut self, phase: Phase, batch: usize) -> Result<Handle> {
+    /// Tells a program what stays the same throughout a pass.
+    pub fn set_pass(&mut self, handle: Handle, pass: Pass) {
+        let (epoch, total_steps) = (pass.epoch as f32, pass.total_steps as f32);
+        self.machine.set(handle, &InputKind::Epoch, epoch);
+        self.machine
+            .set(handle, &InputKind::TotalSteps, total_steps);
+    }
+
+    /// The program of a phase, ready to be run.
+    pub fn loaded(&mut self, phase: Phase, batch: usize) -> Result<Handle> {
         if let Some(&handle) = self.loaded.get(&(phase, batch)) {
             return Ok(handle);
         }
@@ -247,6 +235,56 @@ impl<'a> Runner<'a> {
 
 /// What to do with one batch; `false` ends the pass.
 type Act<'a> = dyn FnMut(&mut Session<'_>, Handle, &[u32]) -> Result<bool> + Send + 'a;
+
+/// Training steps of a pass, wherever their samples come from.
+pub(super) struct Lesson<'o> {
+    pass: Pass,
+    losses: Losses,
+    observer: &'o mut dyn Observer,
+}
+
+impl<'o> Lesson<'o> {
+    pub fn new(pass: Pass, observer: &'o mut dyn Observer) -> Lesson<'o> {
+        Lesson {
+            pass,
+            losses: Losses::default(),
+            observer,
+        }
+    }
+
+    /// One step on `samples` samples that `fill` brings; where episodes are played, their
+    /// mean return is told.
+    pub fn step(
+        &mut self,
+        session: &mut Session<'_>,
+        handle: Handle,
+        step: u64,
+        samples: usize,
+        mean_return: Option<f32>,
+        fill: &(dyn Fn(&mut Rows<'_>) + Sync),
+    ) -> Result<()> {
+        let Pass {
+            split, seed, epoch, ..
+        } = self.pass;
+        let seed = step_seed(seed, Stream::Train, step);
+        session.set(handle, &InputKind::Seed, seed);
+        session.set(handle, &InputKind::Step, step as f32);
+        session.step_on(handle, fill);
+        let loss = loss(session, handle);
+        if !loss.is_finite() {
+            return Err(Error::Diverged { loss, step, epoch });
+        }
+        self.observer.notice(&Event::Step {
+            split,
+            epoch,
+            step,
+            loss,
+            parts: self.losses.read(session, handle),
+            mean_return,
+            samples,
+        })
+    }
+}
 
 fn loss(session: &Session<'_>, handle: Handle) -> f32 {
     match session.output::<f32>(handle, "loss") {

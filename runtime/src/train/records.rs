@@ -1,12 +1,14 @@
 //! `metrics.jsonl`: one object a line.
 //!
 //! Every training step has a line `{"split":"train","epoch":1,"step":7,"loss":2.25}`;
-//! where a model has several objectives, with the loss of each.
+//! where a model has several objectives, with the loss of each, and where it plays, with
+//! the mean `return` of the last episodes.
 //! Every pass has a line with the metrics by their names and, unlike a step's,
 //! `samples`: how many it went over. Numbers are written so that they read back as the
 //! same bits; there are no times, so equal runs write equal files. When generated
 //! samples stand in for the data that the model names, every line says so in `data`.
 
+use super::RETURN;
 use super::observer::{Event, Measures, Observer, SplitName};
 use crate::checkpoint::Position;
 use crate::error::{Error, Result};
@@ -83,11 +85,13 @@ impl Observer for Records {
                 step,
                 loss,
                 parts,
+                mean_return,
                 ..
             } => {
-                let mut losses = vec![("loss".into(), loss)];
-                losses.extend_from_slice(parts);
-                self.line(SplitName::Train, epoch, step, &losses, None)
+                let mut measures = vec![("loss".into(), loss)];
+                measures.extend_from_slice(parts);
+                measures.extend(mean_return.map(|mean| (RETURN.into(), mean)));
+                self.line(SplitName::Train, epoch, step, &measures, None)
             }
             Event::PassEnded {
                 split,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
 
 use super::*;
-use crate::data::{self, Call, Request, Value};
+use crate::data::{self, Call, Dataset, Request, Value};
 use crate::program::{
     Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Place, Region, SlotBinding,
 };
@@ -133,7 +133,9 @@ impl Programs for Line {
             Phase::Train => vec![residuals, losses, launch(last, batch, false)],
             Phase::Eval => vec![residuals, losses],
             Phase::Metrics => vec![launch(metrics, 1, false)],
-            Phase::Show | Phase::Predict => unreachable!("the line shows nothing"),
+            Phase::Show | Phase::Predict | Phase::Explore | Phase::Act => {
+                unreachable!("the line shows nothing")
+            }
         };
         let input = |kind, element, shape: &[usize], offset| InputBinding {
             kind,
@@ -404,7 +406,7 @@ fn saved_weights_evaluate_to_what_the_run_said() {
         };
         let weights = outcome.weights.as_ref().unwrap();
         let data = samples();
-        let measures = evaluate(&Line::new(), &data.test, weights, &other, &mut ());
+        let measures = evaluate(&Line::new(), &data, weights, &other, &mut ());
         let (found, told) = (measures.unwrap().unwrap(), outcome.test.as_ref().unwrap());
         for (found, told) in found.iter().zip(told) {
             assert!((found.1 - told.1).abs() < 1e-5, "{found:?} {told:?}");

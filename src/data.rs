@@ -1,0 +1,84 @@
+//! The data of a model: samples loaded from where they are, or a world to be played in.
+
+use crate::cli::DataArgs;
+use crate::failure::Outcome;
+use crate::model::{Loaded, calls};
+use crate::report::{DownloadBar, Report, count};
+use nnc_runtime::data::{self, Dataset, Provenance, Request};
+use nnc_runtime::play::World;
+use nnc_runtime::train::Source;
+use std::fmt;
+
+/// What a model learns from and is judged by.
+pub enum Data {
+    /// Samples.
+    Samples(Dataset),
+    /// What is played.
+    World(World),
+}
+
+impl Data {
+    /// Loads it, and says so unmistakably when it is not the real one.
+    pub fn load(loaded: &Loaded, args: &DataArgs, seed: u64, report: &Report) -> Outcome<Data> {
+        let pipeline = calls(&loaded.model.experiment.pipeline);
+        if let Some(world) = World::of_pipeline(&pipeline)? {
+            return Ok(Data::World(world));
+        }
+        let mut bar = DownloadBar::new(*report);
+        let mut request = Request {
+            places: loaded.places().clone(),
+            offline: args.offline,
+            seed,
+            progress: &mut |progress| bar.notice(&progress),
+        };
+        let data = data::load(&pipeline, &mut request)?;
+        if data.provenance.is_substitute() {
+            report.warn(substitute_warning(&data.provenance));
+        }
+        Ok(Data::Samples(data))
+    }
+
+    /// For the training loop.
+    pub fn source(&self) -> Source<'_> {
+        match self {
+            Data::Samples(data) => Source::Samples(data),
+            Data::World(world) => Source::World(world),
+        }
+    }
+
+    /// Where it came from.
+    pub fn provenance(&self) -> Provenance {
+        self.source().provenance()
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = match self {
+            Data::Samples(data) => data,
+            Data::World(world) => {
+                let steps = count(world.steps as u64);
+                return write!(f, "{}, {steps} steps an epoch", world.provenance());
+            }
+        };
+        let sizes = [
+            Some((data.train.samples(), "train")),
+            data.valid.as_ref().map(|valid| (valid.samples(), "valid")),
+            Some((data.test.samples(), "test")),
+        ];
+        let sizes: Vec<String> = sizes
+            .into_iter()
+            .flatten()
+            .map(|(samples, name)| format!("{} {name}", count(samples as u64)))
+            .collect();
+        write!(f, "{} from {}", sizes.join(" + "), data.provenance)
+    }
+}
+
+/// What must be read wherever results are.
+pub fn substitute_warning(provenance: &Provenance) -> String {
+    format!(
+        "the data are {provenance}; the results say nothing about the real data set. \
+         Give its folder with `--data DIR`"
+    )
+}
