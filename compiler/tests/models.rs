@@ -41,7 +41,11 @@ fn all_models_elaborate_and_verify() {
         }
         let model = model(&name);
         let pictures = usize::from(model.steps.contains_key(&Phase::Show));
-        assert_eq!(model.steps.len(), 5 + pictures, "{name}");
+        let policies = [Phase::Explore, Phase::Act];
+        let policies = policies
+            .iter()
+            .filter(|phase| model.steps.contains_key(phase));
+        assert_eq!(model.steps.len(), 5 + pictures + policies.count(), "{name}");
         for step in model.steps.values() {
             verify(step, "elaborate");
         }

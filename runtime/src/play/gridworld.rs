@@ -39,7 +39,7 @@ impl Map {
         for row in &rows {
             if row.chars().count() != width || width == 0 {
                 return Err(format!(
-                    "all rows of `map` must be equally long, but `{}` and `{row}` are not",
+                    "must have equally long rows, but `{}` and `{row}` are not",
                     rows[0]
                 ));
             }
@@ -54,7 +54,7 @@ impl Map {
                     'H' => Cell::Hole,
                     other => {
                         return Err(format!(
-                            "`map` has `{other}`; there are S start, G goal, H hole, # wall and . free"
+                            "has `{other}`; there are S start, G goal, H hole, # wall and . free"
                         ));
                     }
                 });
@@ -66,10 +66,7 @@ impl Map {
                 width,
                 start,
             }),
-            _ => Err(format!(
-                "`map` must have one start S, but has {}",
-                starts.len()
-            )),
+            _ => Err(format!("must have one start S, but has {}", starts.len())),
         }
     }
 

@@ -137,8 +137,8 @@ fn what_makes_no_sense_is_refused() {
             "`episodes` times `limit`",
         ),
         (cartpole(&[("length", Value::Int(1))]), "takes no `length`"),
-        (map("S./..."), "must be equally long"),
-        (map("..S/S.."), "must have one start S, but has 2"),
+        (map("S./..."), "`map` must have equally long rows"),
+        (map("..S/S.."), "`map` must have one start S, but has 2"),
         (map("S.X"), "`map` has `X`"),
     ] {
         let fault = fault(&call);

@@ -67,16 +67,15 @@ impl World {
         let warmup = source.int("warmup", 1000, 0, MOST)? as usize;
         let discount = source.float("discount", 1.0)?;
         if !(0.0..=1.0).contains(&discount) {
-            return Err(source.fault("`discount` must lie between 0 and 1"));
+            return Err(source.wrong("discount", "must lie between 0 and 1"));
         }
         let experience = match replay {
             0 => Experience::Episodes {
                 discount: discount as f32,
             },
             capacity if warmup > capacity => {
-                return Err(source.fault(format!(
-                    "`warmup` is {warmup}, but only {capacity} actions are remembered"
-                )));
+                let fault = format!("is {warmup}, but only {capacity} actions are remembered");
+                return Err(source.wrong("warmup", fault));
             }
             capacity => Experience::Replay {
                 capacity,
@@ -175,11 +174,13 @@ impl Kind {
         }
         let map = match source.argument("map") {
             None => Map::standard(),
-            Some(_) => Map::of(source.string("map")?).map_err(|fault| source.fault(fault))?,
+            Some(_) => {
+                Map::of(source.string("map")?).map_err(|fault| source.wrong("map", fault))?
+            }
         };
         let slip = source.float("slip", 0.2)?;
         if !(0.0..=1.0).contains(&slip) {
-            return Err(source.fault("`slip` must lie between 0 and 1"));
+            return Err(source.wrong("slip", "must lie between 0 and 1"));
         }
         Ok(Kind::GridWorld {
             map,
