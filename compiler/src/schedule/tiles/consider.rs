@@ -6,7 +6,7 @@ use super::linear::{Operands, is_plain, operands};
 use super::rewrite::{Packed, cut, pack, part, spread};
 use super::{Linear, TilePlan, Tiled, TiledStep};
 use crate::index::Dim;
-use crate::nest::{Buffer, BufferId, Kernel, Scalar, ScalarId, Stage};
+use crate::nest::{Buffer, BufferId, Kernel, Role, Scalar, ScalarId, Stage};
 use crate::schedule::Layout;
 use crate::target::Target;
 
@@ -271,15 +271,19 @@ fn in_parts(
     let panels = summed * 4 * (plan.columns.width + plan.rows.large);
     let grid: usize = plan.levels.iter().map(|level| level.steps).product();
     let few = grid < FEW_TILES && products / PRODUCTS_PER_PART >= 2;
-    if !few && panels <= target.l2_bytes() / 2 {
-        return None;
-    }
     // Adding parts up costs more than it saves when there are almost as many sums as products.
     let most = (summed / SUMMED_PER_PART).min(products / PRODUCTS_PER_PART);
+    let by_owner = parts_by_owner(a, tensors, along, outputs)
+        .max(parts_by_owner(b, tensors, along, outputs))
+        .min(most);
+    if !few && panels <= target.l2_bytes() / 2 && by_owner < 2 {
+        return None;
+    }
     let wanted = read
         .div_ceil(target.l2_bytes())
         .max(ENOUGH_TASKS / grid)
-        .min(most);
+        .min(most)
+        .max(by_owner);
     let extent = kernel.dims[along];
     let count = (2..=extent)
         .filter(|count| extent.is_multiple_of(*count) && *count <= 2 * most)
@@ -302,6 +306,32 @@ fn in_parts(
     tensors.add(parted.buffer);
     Some((parted.parts, plan, parted.combine))
 }
+
+/// In how many parts to take a sum whose operand is a large slot. What updates a slot divides it
+/// as it lies in memory; so its parts are in the caches of different cores, and whoever sums
+/// over the same part finds it there instead of fetching half of it from another's. `along` has
+/// to be the slot's outermost axis, and the sums, which are written and read once for each part,
+/// much smaller than the slot.
+fn parts_by_owner(load: &Scalar, tensors: &Tensors, along: Dim, outputs: usize) -> usize {
+    let Scalar::Load { buffer, at, .. } = load else {
+        return 0;
+    };
+    let slot = &tensors.buffers[buffer.index()];
+    let outermost = at
+        .first()
+        .is_some_and(|index| index.coefficient(along) != 0);
+    if !matches!(slot.role, Role::Slot(_)) || !outermost {
+        return 0;
+    }
+    let elements: usize = slot.extents.iter().product();
+    (elements / (SLOT_PER_SUM * outputs)).min(OWNERS)
+}
+
+/// Elements of a slot that one sum of each part may cost.
+const SLOT_PER_SUM: usize = 4;
+
+/// More parts than this are not worth their sums.
+const OWNERS: usize = 4;
 
 /// A part is worth a task.
 const PRODUCTS_PER_PART: usize = 500_000;
