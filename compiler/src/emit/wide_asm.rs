@@ -20,6 +20,17 @@ pub(super) struct WideAsm {
     masks: Vec<usize>,
     pool: Vec<u32>,
     pool_label: CodeLabel,
+    /// What is seldom done, behind the function's end.
+    asides: Vec<Aside>,
+}
+
+/// An operation that stands elsewhere than where it is done.
+struct Aside {
+    begin: CodeLabel,
+    back: CodeLabel,
+    op: Op2,
+    d: Vector,
+    s: Vector,
 }
 
 /// A vector register, by number.
@@ -49,17 +60,27 @@ impl WideAsm {
             masks: Vec::new(),
             pool: Vec::new(),
             pool_label,
+            asides: Vec::new(),
         }
     }
 
     /// Ends the function and gives its bytes, constants included.
     pub fn finish(mut self) -> Vec<u8> {
+        for mut aside in std::mem::take(&mut self.asides) {
+            must(self.code.set_label(&mut aside.begin));
+            self.op2(aside.op, aside.d, aside.s);
+            must(self.code.jmp(aside.back));
+        }
         if self.pool.is_empty() {
             self.pool.push(0);
         }
         must(self.code.set_label(&mut self.pool_label));
         must(self.code.dd(&self.pool));
         must(self.code.assemble(0))
+    }
+
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     pub fn lanes(&self) -> usize {
@@ -249,23 +270,57 @@ impl WideAsm {
         self.add3(code, d, a, b);
     }
 
+    /// `d -= a * b`, rounded once.
+    pub fn multiply_subtract(&mut self, d: Vector, a: Vector, b: Vector) {
+        let code = self.pick(
+            Code::VEX_Vfnmadd231ps_ymm_ymm_ymmm256,
+            Code::EVEX_Vfnmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+        );
+        self.add3(code, d, a, b);
+    }
+
     /// `d += a * (the number at b in every lane)`. 512-bit only.
     pub fn multiply_add_broadcast(&mut self, d: Vector, a: Vector, b: At) {
-        let operand = MemoryOperand::new(
-            b.base,
-            Register::None,
-            1,
-            b.offset,
-            u32::from(b.offset != 0),
-            true,
-            Register::None,
-        );
         self.add(must(Instruction::with3(
             Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
             self.register(d),
             self.register(a),
-            operand,
+            b.in_every_lane(),
         )));
+    }
+
+    /// Goes aside unless each lane of `s` is a number and not below `least`, to where
+    /// [`WideAsm::otherwise`] will say. 512-bit only.
+    pub fn unless_from(&mut self, s: Vector, least: f32) -> CodeLabel {
+        /// Less or no number, silently.
+        const NOT_GREATER_EQ: u32 = 0x19;
+        let aside = self.code.create_label();
+        let least = self.constant(&[least.to_bits()]).in_every_lane();
+        self.add(must(Instruction::with4(
+            Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae,
+            Register::K2,
+            self.register(s),
+            least,
+            NOT_GREATER_EQ,
+        )));
+        must(self.code.kortestw(k2, k2));
+        must(self.code.jnz(aside));
+        aside
+    }
+
+    /// What those who went aside do before they come back: `d = op s`.
+    pub fn otherwise(&mut self, aside: CodeLabel, op: Op2, d: Vector, s: Vector) {
+        let mut back = self.code.create_label();
+        must(self.code.set_label(&mut back));
+        // Labels point at instructions, each at its own.
+        must(self.code.nop());
+        self.asides.push(Aside {
+            begin: aside,
+            back,
+            op,
+            d,
+            s,
+        });
     }
 
     pub fn op3(&mut self, op: Op3, d: Vector, a: Vector, b: Vector) {
@@ -502,13 +557,22 @@ impl At {
     }
 
     fn operand(self) -> MemoryOperand {
+        self.memory(false)
+    }
+
+    /// The number here, read into every lane by the instruction that uses it. 512-bit only.
+    fn in_every_lane(self) -> MemoryOperand {
+        self.memory(true)
+    }
+
+    fn memory(self, broadcast: bool) -> MemoryOperand {
         MemoryOperand::new(
             self.base,
             Register::None,
             1,
             self.offset,
             u32::from(self.offset != 0),
-            false,
+            broadcast,
             Register::None,
         )
     }

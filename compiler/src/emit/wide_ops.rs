@@ -33,6 +33,8 @@ pub(super) enum Op3 {
 pub(super) enum Op2 {
     Move,
     Sqrt,
+    /// An estimate of `1 / sqrt`, to 14 bits; 512-bit only.
+    ReciprocalRoot,
     AbsI,
     IntToFloat,
     /// Towards zero; out of range and NaN give `i32::MIN`.
@@ -144,6 +146,7 @@ impl Op2 {
         match self {
             Op2::Move => (VEX_Vmovaps_ymm_ymmm256, EVEX_Vmovaps_zmm_k1z_zmmm512),
             Op2::Sqrt => (VEX_Vsqrtps_ymm_ymmm256, EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er),
+            Op2::ReciprocalRoot => (INVALID, EVEX_Vrsqrt14ps_zmm_k1z_zmmm512b32),
             Op2::AbsI => (VEX_Vpabsd_ymm_ymmm256, EVEX_Vpabsd_zmm_k1z_zmmm512b32),
             Op2::IntToFloat => (
                 VEX_Vcvtdq2ps_ymm_ymmm256,

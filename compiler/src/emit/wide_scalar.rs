@@ -233,10 +233,13 @@ impl Emitter<'_> {
     fn unary(&mut self, op: UnaryOp, id: ValueId, x: ValueId) {
         let kind = self.kinds[x];
         let s = self.fetch(x);
-        let scratch: Vec<Vector> = (0..WideAsm::unary_scratch(op))
+        let scratch: Vec<Vector> = (0..self.asm.unary_scratch(op))
             .map(|_| self.take())
             .collect();
-        let d = self.define(id);
+        let d = match op {
+            UnaryOp::Sqrt => self.take_for(id),
+            _ => self.define(id),
+        };
         self.asm.unary(op, kind, d, s, &scratch);
         scratch
             .into_iter()
@@ -253,12 +256,9 @@ impl Emitter<'_> {
             return self.asm.shift(op, d, s, amount);
         }
         let (a, b) = (self.fetch(x), self.fetch(y));
-        let d = if compares(op) {
-            let d = self.take();
-            self.registers.assign(id, d);
-            d
-        } else {
-            self.define(id)
+        let d = match compares(op) {
+            true => self.take_for(id),
+            false => self.define(id),
         };
         self.asm.binary(op, self.kinds[x], d, a, b);
     }
@@ -287,6 +287,13 @@ impl Emitter<'_> {
     /// it has read its operands.
     fn define(&mut self, id: ValueId) -> Vector {
         self.registers.define(self.asm, id)
+    }
+
+    /// A register for the result that is no operand's.
+    fn take_for(&mut self, id: ValueId) -> Vector {
+        let register = self.take();
+        self.registers.assign(id, register);
+        register
     }
 
     /// An empty register.

@@ -7,6 +7,7 @@ use super::registers::Registers;
 use crate::emit::wide_arithmetic::compares;
 use crate::emit::wide_asm::{At, Vector, WideAsm, must};
 use crate::index::Dim;
+use crate::nest::UnaryOp;
 use crate::schedule::loops::LoopPlan;
 use iced_x86::Register;
 use iced_x86::code_asm::{AsmRegister64, qword_ptr, registers::gpr32, registers::gpr64};
@@ -280,6 +281,7 @@ impl Assembler<'_> {
             .map(|&operand| self.registers.fetch(self.asm, operand))
             .collect();
         let may_be: &[Virtual] = match op {
+            Op::Unary(UnaryOp::Sqrt, ..) => &[],
             Op::Unary(..) | Op::Shift(..) | Op::Swap(..) | Op::Fma(..) => &operands,
             Op::Binary(op, ..) if !compares(*op) => &operands,
             Op::Select(..) => &operands[..1],

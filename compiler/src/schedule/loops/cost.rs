@@ -127,7 +127,8 @@ fn blocks(extent: usize, isa: Isa) -> f64 {
     }
 }
 
-/// Divisions and roots have a unit of their own, which takes its time for each lane.
+/// Divisions and roots have a unit of their own, which takes its time for each lane; roots of
+/// 512 bits do without.
 fn division_cycles(isa: Isa) -> f64 {
     match isa {
         Isa::Portable => 4.0,
@@ -143,6 +144,7 @@ fn value_cycles(value: &Value, vector: Option<Dim>, isa: Isa) -> f64 {
         Value::Load { access, guards, .. } => {
             access_cycles(access, vector, isa) + guards.len() as f64
         }
+        Value::Unary(UnaryOp::Sqrt, _) if isa == Isa::Avx512 => 6.0,
         Value::Unary(UnaryOp::Sqrt, _) | Value::Binary(BinaryOp::Div, ..) => division_cycles(isa),
         Value::Index(_) | Value::Unary(..) | Value::Binary(..) | Value::Fma(..) => 0.5,
         Value::Select(..) => 1.0,

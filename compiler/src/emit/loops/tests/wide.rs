@@ -3,7 +3,7 @@
 
 use super::{Case, f32s};
 use crate::index::IndexExpr;
-use crate::nest::{BinaryOp, BufferId, Combine, Scalar, ScalarId, ScalarPool, Stage};
+use crate::nest::{BinaryOp, BufferId, Combine, Scalar, ScalarId, ScalarPool, Stage, UnaryOp};
 use crate::schedule::loops::plan;
 use crate::target::{Isa, Target};
 
@@ -141,6 +141,34 @@ fn choices_by_lane() {
             pool,
             stages,
             vec![f32s(&[n]), f32s(&[n])],
+        ));
+    }
+}
+
+/// Each bit as the machine's instruction has it: of all kinds of numbers, of those in two octaves
+/// (roots of all others are these, scaled), and where roots begin to leave denormals over.
+#[test]
+fn roots_are_correctly_rounded() {
+    const N: usize = 100_000;
+    let all = u32::MAX / N as u32;
+    let octaves = (2 << 23) / N as u32;
+    let small = (127 - 78) << 23;
+    for (first, step) in [(0, all), (1.0f32.to_bits(), octaves), (small - 50_000, 1)] {
+        let mut pool = ScalarPool::default();
+        let index = pool.add(Scalar::Index(IndexExpr::dim(0)));
+        let step = pool.add(Scalar::I32(step as i32));
+        let first = pool.add(Scalar::I32(first as i32));
+        let bits = pool.binary(BinaryOp::Mul, index, step);
+        let bits = pool.binary(BinaryOp::Add, bits, first);
+        let x = pool.add(Scalar::Unary(UnaryOp::BitsToF32, bits));
+        let root = pool.add(Scalar::Unary(UnaryOp::Sqrt, x));
+        let stages = vec![store(&[0], root)];
+        check_wide(&Case::new(
+            &[N],
+            1,
+            pool,
+            stages,
+            vec![f32s(&[1]), f32s(&[N])],
         ));
     }
 }
