@@ -196,17 +196,19 @@ impl Driver<'_> {
         let mut ranges = Vec::new();
         for level in self.plan.levels.iter().rev() {
             let ins = self.builder.ins();
-            if level.runs() == 1 {
+            if level.runs == 1 {
                 let first = ins.iconst(types::I64, 0);
                 let end = self.builder.ins().iconst(types::I64, level.steps as i64);
                 ranges.push((first, end));
                 continue;
             }
-            let run = ins.urem_imm_u(rest, level.runs() as i64);
-            rest = self.builder.ins().udiv_imm_u(rest, level.runs() as i64);
-            let first = self.builder.ins().imul_imm_s(run, level.chunk as i64);
-            let end = self.builder.ins().iadd_imm_s(first, level.chunk as i64);
-            let end = self.at_most(end, level.steps);
+            let run = ins.urem_imm_u(rest, level.runs as i64);
+            rest = self.builder.ins().udiv_imm_u(rest, level.runs as i64);
+            let next = self.builder.ins().iadd_imm_s(run, 1);
+            let [first, end] = [run, next].map(|run| {
+                let steps = self.builder.ins().imul_imm_s(run, level.steps as i64);
+                self.builder.ins().udiv_imm_u(steps, level.runs as i64)
+            });
             ranges.push((first, end));
         }
         ranges.reverse();

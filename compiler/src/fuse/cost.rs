@@ -26,6 +26,10 @@ pub const TINY_REDUCTION: usize = 16;
 /// normalisation): 64 KiB, so that the second reading comes out of the nearest caches.
 pub const LONGEST_ROW: usize = 1 << 14;
 
+/// A parameter with rows of at least so many elements is updated by the product that is its
+/// gradient: its rows fill the widest vectors.
+pub const UPDATED_ROW: usize = 32;
+
 /// Kernels below this many points take less time than starting them does, so that
 /// unrelated ones with equal dimensions run as one.
 pub const SMALL_KERNEL: usize = 1 << 12;

@@ -3,8 +3,10 @@
 //!
 //! Products and long reductions start clusters. A pointwise node joins the latest
 //! cluster among those of its operands, if it runs along with it element by
-//! element: it becomes part of an epilogue. A reduction of rows that a cluster has
-//! reduced before (the sum of a softmax after its maximum) joins that cluster.
+//! element: it becomes part of an epilogue. So does the optimiser's update of a parameter with
+//! long rows, behind the product that is the gradient, which then never goes to memory. A
+//! reduction of rows that a cluster has reduced before (the sum of a softmax after its
+//! maximum) joins that cluster.
 //! Everything else is at home anywhere: it is computed where it is read.
 //!
 //! Clusters are numbered as they start, and a cluster reads only what clusters
@@ -265,7 +267,7 @@ impl Placement {
         if self.joining == Joining::Wherever
             && let Some((cluster, level)) = self.joins(graph, node)
             && self.clusters[cluster].kind != Kind::Repeat
-            && !(self.clusters[cluster].kind == Kind::Product && needs.update_only[id.index()])
+            && self.may_end(cluster, graph, needs, id)
         {
             if level == Level::Point {
                 self.clusters[cluster].cuts.extend(cuts(&node.ty.shape));
@@ -281,6 +283,16 @@ impl Placement {
             after: after.max(),
             reduces: is_window || node.inputs.iter().any(|&input| self.reduces(input)),
         }
+    }
+
+    /// Whether a node may be part of a cluster's epilogue. What only updates slots, which lie
+    /// row-major, ends a product where rows are so long that its vectors lie along them;
+    /// otherwise it walks over them in a kernel of its own.
+    fn may_end(&self, cluster: usize, graph: &Graph, needs: &Needs, id: NodeId) -> bool {
+        let row = graph.ty(id).shape.last().copied().unwrap_or(1);
+        self.clusters[cluster].kind != Kind::Product
+            || !needs.update_only[id.index()]
+            || row >= cost::UPDATED_ROW
     }
 
     /// Whether windows are reduced wherever the node is computed.

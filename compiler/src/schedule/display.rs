@@ -72,7 +72,7 @@ impl Display for TilePlan {
                 Axis::Rows => "rows".into(),
                 Axis::Columns => "columns".into(),
             };
-            match level.runs() {
+            match level.runs {
                 1 => format!("{axis} {}", level.steps),
                 runs => format!("{axis} {} in {runs}", level.steps),
             }

@@ -69,6 +69,8 @@ pub struct Tasks {
 const TASK_CYCLES: f64 = 8_000.0;
 /// More tasks than this divide no better.
 const MOST_TASKS: f64 = 128.0;
+/// Fewer tasks than this are made a power of two, so that equal shares are equal work.
+const FEW_TASKS: usize = 64;
 /// Points of an unrolled stage at most.
 const MOST_UNROLLED: usize = 9;
 /// Values of an unrolled stage at most.
@@ -225,7 +227,10 @@ fn blocks(extent: usize, values: usize, isa: Isa) -> Blocks {
 }
 
 fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64, isa: Isa) -> Tasks {
-    let wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
+    let mut wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
+    if wanted < FEW_TASKS {
+        wanted = 1 << wanted.ilog2();
+    }
     let mut loops = 0;
     let mut count = 1;
     let mut chunk = None;

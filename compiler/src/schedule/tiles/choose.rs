@@ -283,7 +283,7 @@ fn levels(linear: &Linear, target: &Target, shape: &Shape) -> Vec<Level> {
     let level = |axis: Axis, steps: usize| Level {
         axis,
         steps,
-        chunk: steps,
+        runs: 1,
     };
     let knows_b = |dim: &Dim| linear.places[B].strides[*dim] != 0;
     let of = |dim: Dim| level(Axis::Dim(dim), linear.dims[dim]);
@@ -304,18 +304,31 @@ fn levels(linear: &Linear, target: &Target, shape: &Shape) -> Vec<Level> {
     }
 }
 
-/// A task should be worth the trouble of handing it out.
-const TASK_PRODUCTS: usize = 500_000;
+/// A task should be worth the trouble of handing it out: some microseconds.
+const TASK_PRODUCTS: usize = 150_000;
+
+/// Fewer tasks than this are made a power of two, so that equal shares are equal work.
+const FEW_TASKS: usize = 64;
 
 /// More tasks than this balance no better.
 const MOST_TASKS: usize = 128;
 
+/// Runs of so many steps may differ by one: they are even enough.
+const EVEN_STEPS: usize = 8;
+
 /// Divides the levels into tasks: first those that divide the larger operand, so that
-/// each thread reads its own part of it.
+/// each thread reads its own part of it. What is updated in place is larger than either:
+/// divided by rows, each thread has a part of it that lies together, and the same at every step.
+/// Few tasks are to be equal, so levels that divide evenly come before others then.
 fn divide(plan: &mut TilePlan) {
     let products: usize = plan.linear.dims.iter().product();
     let mut tasks = (products / TASK_PRODUCTS).clamp(1, MOST_TASKS);
-    let a_first = operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
+    let few = tasks < FEW_TASKS;
+    if few {
+        tasks = 1 << tasks.ilog2();
+    }
+    let in_place = plan.linear.updates_in_place();
+    let a_first = in_place || operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
     let strides = |place: usize, axis: Axis| {
         let strides = &plan.linear.places[place].strides;
         match axis {
@@ -327,12 +340,26 @@ fn divide(plan: &mut TilePlan) {
     let larger = if a_first { A } else { B };
     let mut order: Vec<usize> = (0..plan.levels.len()).collect();
     order.sort_by_key(|&level| strides(larger, plan.levels[level].axis) == 0);
+    if few {
+        for &level in &order {
+            let level = &mut plan.levels[level];
+            while tasks > 1 && divides_evenly(level.steps, level.runs * 2) {
+                level.runs *= 2;
+                tasks /= 2;
+            }
+        }
+    }
     for level in order {
         let level = &mut plan.levels[level];
-        level.chunk = level.steps.div_ceil(tasks.min(level.steps));
-        tasks /= level.runs().min(tasks);
-        tasks = tasks.max(1);
+        if level.runs == 1 {
+            level.runs = tasks.min(level.steps);
+            tasks = (tasks / level.runs).max(1);
+        }
     }
+}
+
+fn divides_evenly(steps: usize, runs: usize) -> bool {
+    steps.is_multiple_of(runs) || steps / runs >= EVEN_STEPS
 }
 
 /// How many elements of an operand are read.

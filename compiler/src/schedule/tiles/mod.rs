@@ -77,15 +77,15 @@ pub struct Columns {
     pub width: usize,
 }
 
-/// A loop around the tile. Its steps are divided into runs of `chunk`: one task takes one run.
+/// A loop around the tile. Its steps are divided into runs as equal as can be: one task takes one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Level {
     /// What it walks over.
     pub axis: Axis,
     /// How many steps there are.
     pub steps: usize,
-    /// How many of them belong to one task.
-    pub chunk: usize,
+    /// How many tasks share them.
+    pub runs: usize,
 }
 
 /// What a level walks over.
@@ -124,13 +124,6 @@ pub enum TiledStep {
 impl TilePlan {
     /// Into how many tasks the tiles divide.
     pub fn tasks(&self) -> usize {
-        self.levels.iter().map(Level::runs).product()
-    }
-}
-
-impl Level {
-    /// How many tasks share this level's steps.
-    pub fn runs(&self) -> usize {
-        self.steps.div_ceil(self.chunk)
+        self.levels.iter().map(|level| level.runs).product()
     }
 }
