@@ -1,7 +1,8 @@
 //! What is planned for shapes that matter.
 
 use super::cases::{Case, Conv, product};
-use crate::nest::{Combine, Kernel, Stage, verify_kernel};
+use crate::graph::SlotId;
+use crate::nest::{Combine, Kernel, Role, Stage, verify_kernel};
 use crate::schedule::Layout;
 use crate::schedule::tiles::{TilePlan, Tiled, TiledStep, plan};
 use crate::target::{Isa, Target, Without};
@@ -47,6 +48,38 @@ fn rows_divide_evenly_among_tiles() {
         assert_eq!(rows.larges * rows.large + rows.smalls * small, m.max(1));
         assert!(m < 28 || small > 4, "{m} rows in {rows:?}");
     }
+}
+
+#[test]
+fn few_tasks_are_equal() {
+    for (m, n, k) in [
+        (128, 256, 64),
+        (784, 128, 32),
+        (64, 256, 128),
+        (40, 640, 64),
+    ] {
+        let plan = alone(&product(m, n, k), Isa::Avx512);
+        assert!(plan.tasks().is_power_of_two() && plan.tasks() > 1);
+        for level in &plan.levels {
+            let even = level.steps.is_multiple_of(level.runs);
+            assert!(even || level.steps / level.runs >= 8, "{level:?}");
+        }
+    }
+}
+
+/// What is updated row by row is summed over row by row, by the same threads.
+#[test]
+fn long_sums_over_a_slot_are_taken_in_parts() {
+    let mut case = product(32, 128, 784);
+    assert!(tiled(&case, Isa::Avx512).buffers.is_empty());
+    let weights = case.buffers.iter_mut().find(|b| b.extents == [784, 128]);
+    weights.unwrap().role = Role::Slot(SlotId(0));
+    let tiled = tiled(&case, Isa::Avx512);
+    let [TiledStep::Tiles(_, parts), TiledStep::Loops(sum)] = &tiled.steps[..] else {
+        panic!("{:?}", tiled.steps);
+    };
+    let tasks = parts.tasks();
+    assert_eq!((parts.levels[0].runs, tasks % 4, sum.dims[2]), (4, 0, 4));
 }
 
 #[test]
