@@ -7,9 +7,11 @@ mod support;
 mod programs;
 
 use nnc_compiler::target::Target;
+use nnc_runtime::Machine;
 use nnc_runtime::play::World;
+use nnc_runtime::program::InputKind;
 use nnc_runtime::train::{CHECKPOINT, Ending, METRICS, WEIGHTS};
-use nnc_runtime::train::{Plan, Start, evaluate, train};
+use nnc_runtime::train::{Phase, Plan, Programs, Start, evaluate, train};
 use programs::Compiled;
 use std::fs;
 use std::path::Path;
@@ -108,6 +110,41 @@ fn a_pole_is_kept_upright_by_q_learning() {
 fn a_grid_is_walked_as_well_as_can_be() {
     let mean = Game::new(GRID, &[]).learns();
     assert!((mean - 0.705).abs() < 0.09, "{mean}");
+}
+
+/// Actions of a policy on logits of which the probabilities are 0.1, 0.2, 0.3 and 0.4.
+fn decided(policy: &str, phase: Phase) -> [f64; 4] {
+    const DECISIONS: usize = 20_000;
+    let logits = format!(
+        "let ones: [k] = fill(1.0, [4])\n    let logits = log(cumsum(ones, over: k))\n    policy = {policy}\n"
+    );
+    let old = "    policy    = epsilon_greedy(table(observation), 0.2)\n";
+    let game = Game::new(GRID, &[(old, &logits)]);
+    let mut machine = Machine::new(game.model.slots().clone(), 1).unwrap();
+    let program = machine.load(game.model.program(phase, DECISIONS).unwrap());
+    let program = program.unwrap();
+    machine.set(program, &InputKind::Seed, 12_345_i32);
+    machine.run(program);
+    let actions = machine.output::<i32>(program, "action").unwrap();
+    assert_eq!(actions.len(), DECISIONS);
+    let share = |action| actions.iter().filter(|&&a| a == action).count() as f64;
+    [0, 1, 2, 3].map(|action| share(action) / DECISIONS as f64)
+}
+
+#[test]
+fn policies_decide_as_often_as_they_say() {
+    for (policy, expected) in [
+        ("sample(logits)", [0.1, 0.2, 0.3, 0.4]),
+        ("epsilon_greedy(logits, 0.4)", [0.1, 0.1, 0.1, 0.7]),
+    ] {
+        let shares = decided(policy, Phase::Explore);
+        for (share, expected) in shares.into_iter().zip(expected) {
+            // Four deviations.
+            let off = 4.0 * (expected * (1.0 - expected) / 20_000_f64).sqrt();
+            assert!((share - expected).abs() < off, "{policy}: {shares:?}");
+        }
+        assert_eq!(decided(policy, Phase::Act), [0.0, 0.0, 0.0, 1.0]);
+    }
 }
 
 /// Few steps of each kind of model; fewer are remembered than are made.
