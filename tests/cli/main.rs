@@ -9,3 +9,4 @@ mod steps;
 mod elsewhere;
 mod sources;
 mod hostile;
+mod generate;

@@ -14,7 +14,7 @@ use crate::ops;
 use std::collections::BTreeMap;
 
 /// Samples that a part has, at least: it reads all weights for them at each step.
-const FEWEST_SAMPLES: usize = 16;
+const FEWEST_SAMPLES: usize = 32;
 /// Parts that are enough for all threads.
 const MOST_PARTS: usize = 16;
 

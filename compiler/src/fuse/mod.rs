@@ -11,6 +11,7 @@ mod needs;
 mod nest;
 mod place;
 mod divide;
+mod regions;
 mod repeat;
 mod rewrite;
 mod sink;
@@ -32,7 +33,11 @@ use tensors::{Forms, Tensors};
 /// The kernels of a step, in an order in which they can run.
 pub fn fuse(step: &Step) -> Kernels {
     let (tensors, kernels) = nests(rewrite::rewrite(step), Joining::Wherever);
-    let kernels = kernels.into_iter().map(sink::sink).collect();
+    let kernels = kernels
+        .into_iter()
+        .flat_map(|kernel| regions::regions(kernel, &tensors.buffers))
+        .map(sink::sink)
+        .collect();
     let kernels = merge::merge(kernels, &tensors.buffers);
     settled(tensors, kernels)
 }

@@ -4,7 +4,7 @@
 use super::divide::{Division, divide};
 use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
-use crate::graph::{Graph, NodeId, Op, Scan};
+use crate::graph::{Graph, InputId, NodeId, Op, Scan, SlotId};
 use crate::index::IndexExpr;
 use crate::nest::{Buffer, BufferId, Kernel, Repeat, Role, Scalar, ScalarId, Stage, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,18 +203,27 @@ fn names_only(reads: &[BufferId], writes: &[BufferId], tensors: &Tensors) -> Ker
 fn repeat(scan: &Scan, results: &[BufferId], sources: &[(BufferId, usize)]) -> Repeat {
     let Division {
         parts,
-        step,
+        mut step,
         divided,
     } = divide(scan);
+    // What is the same at each step is to the body what weights are to a step.
+    for node in &mut step.graph.nodes {
+        if let Op::Input(InputId(position)) = node.op
+            && position as usize >= scan.carried + scan.sliced
+        {
+            node.op = Op::Slot(SlotId(position));
+        }
+    }
     let body = super::fuse(&step);
     let size = |shape: &[usize]| shape.iter().product::<usize>();
     let whole = |position: usize| size(&scan.body.inputs[position].ty.shape);
     let mut windows = vec![None; body.buffers.len()];
     for (number, buffer) in body.buffers.iter().enumerate() {
-        let Role::Input(input) = buffer.role else {
-            continue;
+        let position = match buffer.role {
+            Role::Input(input) => input.index(),
+            Role::Slot(whole) => whole.index(),
+            Role::Temporary | Role::Output => continue,
         };
-        let position = input.index();
         let entry = whole(position);
         let per_part = match divided[position] {
             true => entry / parts,

@@ -28,7 +28,7 @@ use memory::Sharing;
 use nnc_runtime::program::{Place, Region, SlotTable};
 use rayon::prelude::*;
 use std::sync::Arc;
-use tiles::TiledStep;
+use tiles::{Often, TiledStep};
 
 /// A step, ready to be emitted.
 #[derive(Clone, Debug)]
@@ -97,6 +97,7 @@ impl Plan {
 pub fn schedule(kernels: Kernels, slots: &SlotTable, target: &Target) -> Schedule {
     let rules = Rules {
         largest_bordered: LARGEST_BORDERED,
+        often: Often::Once,
         lasting: &|_| 0,
     };
     arrange(kernels, slots, target, &rules)
@@ -113,6 +114,8 @@ struct Rules<'a> {
     /// So many times the memory without borders a tensor with borders may take; 0 where nobody
     /// writes the zeros.
     largest_bordered: usize,
+    /// How often the kernels run.
+    often: Often,
     /// Puts kernels in front whose results are needed to the end, and counts them.
     lasting: &'a dyn Fn(&mut Vec<Planned>) -> usize,
 }
@@ -124,7 +127,7 @@ fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'
     }
     let kernels = order::order(stage::stage(kernels));
     let layouts = layouts::layouts(&kernels, rules.largest_bordered, target);
-    let mut arranged = Arranged::new(kernels, layouts, target);
+    let mut arranged = Arranged::new(kernels, layouts, target, rules.often);
     let lasting = (rules.lasting)(&mut arranged.kernels);
     let planned = arranged.with_repeats(target);
     let running: Vec<&Kernel> = planned.iter().map(|planned| &planned.kernel).collect();
@@ -164,13 +167,13 @@ struct Arranged {
 
 impl Arranged {
     /// Plans the kernels that differ, in parallel, and puts what came of it wherever they occur.
-    fn new(kernels: Kernels, layouts: Vec<Layout>, target: &Target) -> Arranged {
+    fn new(kernels: Kernels, layouts: Vec<Layout>, target: &Target, often: Often) -> Arranged {
         let plain = kernels.kernels.iter().filter(|k| k.repeat.is_none());
         let alone = plain.map(|kernel| Alone::new(kernel, &kernels.buffers, &layouts));
         let (distinct, which) = distinct(alone);
         let plans: Vec<Ready> = distinct
             .par_iter()
-            .map(|kernel| Ready::new(kernel, target))
+            .map(|kernel| Ready::new(kernel, target, often))
             .collect();
         let mut plans = which.into_iter().map(|which| &plans[which]);
         let mut arranged = Arranged {
@@ -234,13 +237,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(alone: &Alone, target: &Target) -> Ready {
+    fn new(alone: &Alone, target: &Target, often: Often) -> Ready {
         let Alone {
             kernel,
             buffers,
             layouts,
         } = alone;
-        let (new, steps) = match tiles::plan(kernel, buffers, layouts, target) {
+        let (new, steps) = match tiles::plan(kernel, buffers, layouts, target, often) {
             Some(tiled) => (tiled.buffers, tiled.steps),
             None => (Vec::new(), vec![TiledStep::Loops(kernel.clone())]),
         };

@@ -1,13 +1,14 @@
 //! How a loop over time runs: its body is scheduled as any step is, in memory of its
 //! own for each part, and each launch of it finds its tensors by the part and the time.
 
+use super::tiles::Often;
 use super::{ALIGNMENT, ELEMENT_BYTES, Plan, Planned, Rules, Schedule, arrange};
 use crate::bug::bug;
 use crate::graph::{DType, TimeOrder};
 use crate::index::IndexExpr;
 use crate::nest::{Buffer, BufferId, Kernel, Repeat, Role, ScalarId, Stage, Window};
 use crate::target::Target;
-use nnc_runtime::program::SlotTable;
+use nnc_runtime::program::{Element, SlotBinding, SlotKind, SlotTable};
 use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -60,12 +61,13 @@ pub fn plan(kernel: &mut Kernel, scratch: BufferId, target: &Target) -> (RepeatP
     let lasting = Cell::new(0);
     let rules = Rules {
         largest_bordered: 0,
+        often: Often::Repeated,
         lasting: &|kernels| {
             lasting.set(constant_first(kernels, &repeat));
             lasting.get()
         },
     };
-    let schedule = arrange(repeat.body.clone(), &SlotTable::default(), target, &rules);
+    let schedule = arrange(repeat.body.clone(), &nowhere(&repeat), target, &rules);
     let bytes = schedule.arena_bytes.next_multiple_of(ALIGNMENT);
     let buffer = Buffer {
         dtype: DType::F32,
@@ -102,6 +104,25 @@ pub fn plan(kernel: &mut Kernel, scratch: BufferId, target: &Target) -> (RepeatP
         each,
     };
     (plan, buffer)
+}
+
+/// Slots for what a body reads whole: its windows tell where that lies.
+fn nowhere(repeat: &Repeat) -> SlotTable {
+    let mut table = SlotTable::default();
+    for buffer in &repeat.body.buffers {
+        if let Role::Slot(id) = buffer.role {
+            let binding = |_| SlotBinding {
+                path: String::new(),
+                kind: SlotKind::State,
+                element: Element::F32,
+                shape: Vec::new(),
+                offset: 0,
+            };
+            let missing = table.slots.len()..id.index() + 1;
+            table.slots.extend(missing.map(binding));
+        }
+    }
+    table
 }
 
 /// Puts those kernels first that do the same at each step (they pack weights, for

@@ -4,7 +4,7 @@ use super::cases::{Case, Conv, product};
 use crate::graph::SlotId;
 use crate::nest::{Combine, Kernel, Role, Stage, verify_kernel};
 use crate::schedule::Layout;
-use crate::schedule::tiles::{TilePlan, Tiled, TiledStep, plan};
+use crate::schedule::tiles::{Often, TilePlan, Tiled, TiledStep, plan};
 use crate::target::{Isa, Target, Without};
 
 fn tiled(case: &Case, isa: Isa) -> Tiled {
@@ -13,7 +13,14 @@ fn tiled(case: &Case, isa: Isa) -> Tiled {
         features: Vec::new(),
         without: Without::default(),
     };
-    plan(&case.kernel, &case.buffers, &case.layouts, &target).unwrap()
+    plan(
+        &case.kernel,
+        &case.buffers,
+        &case.layouts,
+        &target,
+        Often::Once,
+    )
+    .unwrap()
 }
 
 /// The plan of a case that becomes tiles and nothing else.
@@ -172,7 +179,16 @@ fn without_columns_there_are_no_tiles() {
         without: Without::default(),
     };
     let case = product(100, 1, 100);
-    assert!(plan(&case.kernel, &case.buffers, &case.layouts, &target).is_none());
+    assert!(
+        plan(
+            &case.kernel,
+            &case.buffers,
+            &case.layouts,
+            &target,
+            Often::Once
+        )
+        .is_none()
+    );
     let mut reads_only = product(8, 16, 8);
     reads_only.kernel.stages.remove(0);
     assert!(
@@ -180,7 +196,8 @@ fn without_columns_there_are_no_tiles() {
             &reads_only.kernel,
             &reads_only.buffers,
             &reads_only.layouts,
-            &target
+            &target,
+            Often::Once
         )
         .is_none()
     );

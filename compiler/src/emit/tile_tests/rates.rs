@@ -8,7 +8,7 @@ use super::cases::{Case, Conv, product};
 use super::run::Loaded;
 use crate::emit::{self, Machine, contraction};
 use crate::peak::Peak;
-use crate::schedule::tiles::{TiledStep, plan};
+use crate::schedule::tiles::{Often, TiledStep, plan};
 use crate::schedule::{Layout, PlacedBuffer, loops};
 use crate::target::{Isa, Target};
 use nnc_runtime::program::{Place, Region};
@@ -68,7 +68,13 @@ const LINE: usize = 16;
 
 fn measure(name: &str, case: &Case, isa: Isa) {
     let target = Target::host_with(isa);
-    let Some(tiled) = plan(&case.kernel, &case.buffers, &case.layouts, &target) else {
+    let Some(tiled) = plan(
+        &case.kernel,
+        &case.buffers,
+        &case.layouts,
+        &target,
+        Often::Once,
+    ) else {
         eprintln!("{name:24} not tiled");
         return;
     };

@@ -9,7 +9,7 @@ use crate::graph::DType;
 use crate::link;
 use crate::nest::{Buffer, Elements, Value, interpret_kernel, unwritten};
 use crate::schedule::Layout;
-use crate::schedule::tiles::{TiledStep, plan};
+use crate::schedule::tiles::{Often, TiledStep, plan};
 use crate::target::Target;
 use nnc_runtime::program::KernelFn;
 
@@ -49,7 +49,13 @@ pub fn interpreted(case: &Case, mut memory: Memory) -> Memory {
 /// What compiled tiles make of it, if it can be tiled: their tasks handed out in so many pieces, the last
 /// first; loop nests before and behind them are interpreted.
 pub fn compiled(case: &Case, target: &Target, mut memory: Memory, pieces: u64) -> Option<Memory> {
-    let tiled = plan(&case.kernel, &case.buffers, &case.layouts, target)?;
+    let tiled = plan(
+        &case.kernel,
+        &case.buffers,
+        &case.layouts,
+        target,
+        Often::Once,
+    )?;
     let mut case = case.clone();
     for (buffer, layout) in tiled.buffers {
         memory.push(unwritten(&buffer));

@@ -4,7 +4,7 @@
 use super::choose::choose;
 use super::linear::{Operands, is_plain, operands};
 use super::rewrite::{Packed, cut, pack, part, spread};
-use super::{Linear, TilePlan, Tiled, TiledStep};
+use super::{Linear, Often, TilePlan, Tiled, TiledStep};
 use crate::index::Dim;
 use crate::nest::{Buffer, BufferId, Kernel, Role, Scalar, ScalarId, Stage};
 use crate::schedule::Layout;
@@ -17,8 +17,10 @@ pub fn plan(
     buffers: &[Buffer],
     layouts: &[Layout],
     target: &Target,
+    often: Often,
 ) -> Option<Tiled> {
     let mut tensors = Tensors {
+        often,
         buffers: buffers.to_vec(),
         layouts: layouts.to_vec(),
         given: buffers.len(),
@@ -58,6 +60,7 @@ struct Tensors {
     buffers: Vec<Buffer>,
     layouts: Vec<Layout>,
     given: usize,
+    often: Often,
 }
 
 impl Tensors {
@@ -85,6 +88,15 @@ impl Tensors {
         match load {
             Scalar::Load { buffer, .. } => self.layouts[buffer.index()].elements * 4,
             _ => 0,
+        }
+    }
+
+    /// Whether what a load reads is packed once for many times.
+    fn lasts(&self, load: &Scalar) -> bool {
+        let is_slot = |buffer: BufferId| matches!(self.buffers[buffer.index()].role, Role::Slot(_));
+        match load {
+            Scalar::Load { buffer, .. } => self.often == Often::Repeated && is_slot(*buffer),
+            _ => false,
         }
     }
 
@@ -218,7 +230,11 @@ fn packed_by(
     let with = |all: &[Buffer]| [all, std::slice::from_ref(&buffer.0)].concat();
     let layouts = [&tensors.layouts[..], std::slice::from_ref(&buffer.1)].concat();
     let (plan, cost) = tiles(&kernel, &with(&tensors.buffers), &layouts, target)?;
-    let cost = cost + PACK_START + elements as f64 * PACK_ELEMENT;
+    let packing = match tensors.lasts(load) {
+        true => 0.0,
+        false => PACK_START + elements as f64 * PACK_ELEMENT,
+    };
+    let cost = cost + packing;
     let products: usize = kernel.dims.iter().product();
     (cost < products as f64 * LOOPS_PRODUCT).then_some(Considered {
         pack: Some((pack, buffer)),
@@ -254,6 +270,9 @@ fn in_parts(
     tensors: &mut Tensors,
     target: &Target,
 ) -> Option<(Kernel, TilePlan, Kernel)> {
+    if tensors.often == Often::Repeated {
+        return None;
+    }
     let operands = operands(kernel)?;
     let a = &kernel.scalars[operands.a.index()];
     let b = &kernel.scalars[operands.b.index()];

@@ -23,6 +23,16 @@ use crate::nest::{Buffer, Kernel};
 use crate::schedule::Layout;
 use crate::target::Isa;
 
+/// How often a contraction runs in a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Often {
+    /// Once, divided among threads.
+    Once,
+    /// In a loop over time, each time by one thread: what is packed of slots is packed once
+    /// for all of them.
+    Repeated,
+}
+
 /// How one contraction runs: everything that its code is made of.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TilePlan {
