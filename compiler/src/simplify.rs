@@ -9,6 +9,7 @@ mod arithmetic;
 mod choices;
 mod movement;
 mod products;
+mod quotients;
 mod reductions;
 mod rewrite;
 mod time;
@@ -32,6 +33,9 @@ const RULES: &[(&str, Rule)] = &[
     ("drop_neutral", arithmetic::drop_neutral),
     ("times_zero", arithmetic::times_zero),
     ("group_constants", arithmetic::group_constants),
+    ("factor_out", arithmetic::factor_out),
+    ("divide_sum", quotients::divide_sum),
+    ("divide_other_factor", quotients::divide_other_factor),
     ("divide_by_constant", arithmetic::divide_by_constant),
     ("lift_negation", arithmetic::lift_negation),
     ("small_power", arithmetic::small_power),

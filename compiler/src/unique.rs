@@ -11,6 +11,22 @@ pub struct Unique {
 }
 
 impl Unique {
+    /// The position of an item in the list that is the same as this one.
+    pub fn find<T>(
+        &self,
+        items: &[T],
+        item: &T,
+        hash: impl Fn(&T, &mut FxHasher),
+        same: impl Fn(&T, &T) -> bool,
+    ) -> Option<usize> {
+        let mut state = FxHasher::default();
+        hash(item, &mut state);
+        let found = self
+            .positions
+            .find(state.finish(), |&position| same(&items[position], item));
+        found.copied()
+    }
+
     /// The position of the item in the list, which it joins if none there is the same.
     pub fn add<T>(
         &mut self,

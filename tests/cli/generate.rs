@@ -7,9 +7,9 @@ const NEXT: &str = "\
 net next(tokens: [8] class(4)) -> [8, 4] { tokens |> embedding(4, 8) |> rnn(16) |> dense(4) }
 
 train {
-    data      = text(\"round.txt\", context: 8)
+    data      = text(\"round.txt\", context: 8, stride: 3)
     batch     = 32
-    epochs    = 12
+    epochs    = 6
     optimizer = adam(0.02)
     minimize cross_entropy(next(tokens), target)
 }

@@ -35,7 +35,10 @@ pub(super) fn tile_wide(tile: &Tile<'_>) -> Vec<u8> {
         row_offsets: (0..tile.rows())
             .map(|row| tile.row_offset(A, row))
             .collect(),
-        ahead: ahead(&tile.summed(), registers.rows * registers.vectors),
+        ahead: ahead(&tile.summed(), registers.rows * registers.vectors, |of| {
+            of.b_stride
+        }),
+        far_rows: far_rows(tile),
         registers: &registers,
         trips: tile.plan.edges.is_some().then(|| trips_entry(tile.plan)),
         isa,
@@ -77,14 +80,53 @@ const PRODUCTS_AHEAD: i64 = 224;
 /// Bytes that make up a line of the cache.
 const LINE: i64 = 64;
 
-/// How far ahead to fetch B: along the innermost loop, if that is long enough to arrive.
-fn ahead(loops: &[Summed], products: usize) -> Option<i64> {
+/// Steps up to this long, in bytes, are followed by the machine's own look-ahead; a loop's
+/// body takes several at once.
+const FOLLOWED: i64 = 2048 / UNROLLED;
+
+/// The lines of A to fetch ahead of each step: where rows are neighbours and the next step
+/// is far away, as in a product by a transposed matrix, the machine does not see it coming.
+/// Offsets from where the step's first row stands.
+fn far_rows(tile: &Tile<'_>) -> Vec<i64> {
+    let loops = tile.summed();
+    let is_far = loops.last().is_some_and(|of| of.a_stride.abs() > FOLLOWED);
+    let ahead = ahead(&loops, tile.rows() * vectors_of(tile), |of| of.a_stride);
+    let (true, Some(ahead)) = (is_far, ahead) else {
+        return Vec::new();
+    };
+    let mut offsets: Vec<i64> = (0..tile.rows())
+        .map(|row| tile.row_offset(A, row))
+        .collect();
+    offsets.sort_unstable();
+    let mut lines: Vec<i64> = Vec::new();
+    for &offset in &offsets {
+        if lines.last().is_none_or(|last| offset >= last + LINE) {
+            lines.push(offset);
+        }
+    }
+    // Rows begin anywhere in a line, so that they may end in one more.
+    if let (Some(&end), Some(&last)) = (offsets.last(), lines.last())
+        && end > last
+    {
+        lines.push(end);
+    }
+    if lines.len() * FEWEST_ROWS_OF_LINE > tile.rows() {
+        return Vec::new();
+    }
+    lines.into_iter().map(|offset| offset + ahead).collect()
+}
+
+/// A line is fetched for so many rows at least: the fetch itself takes the place of a product.
+const FEWEST_ROWS_OF_LINE: usize = 4;
+
+/// How far ahead to fetch an operand: along the innermost loop, if that is long enough to arrive.
+fn ahead(loops: &[Summed], products: usize, stride_of: impl Fn(&Summed) -> i64) -> Option<i64> {
     let steps = (PRODUCTS_AHEAD / products as i64).max(1);
     let mut walked = 1;
     let mut stride = None;
     for summed in loops.iter().rev() {
-        let start = *stride.get_or_insert(summed.b_stride);
-        if summed.b_stride != start * walked {
+        let start = *stride.get_or_insert(stride_of(summed));
+        if stride_of(summed) != start * walked {
             break;
         }
         walked *= summed.extent;
@@ -105,7 +147,7 @@ struct Registers {
 impl Registers {
     fn new(tile: &Tile<'_>, isa: Isa) -> Registers {
         let lanes = isa.lanes();
-        let vectors = tile.columns.div_ceil(lanes);
+        let vectors = vectors_of(tile);
         let registers = Registers {
             rows: tile.rows(),
             vectors,
@@ -130,11 +172,17 @@ impl Registers {
     }
 }
 
+fn vectors_of(tile: &Tile<'_>) -> usize {
+    tile.columns.div_ceil(tile.plan.isa.lanes())
+}
+
 struct Product<'a> {
     asm: &'a mut WideAsm,
     row_offsets: Vec<i64>,
     /// How far ahead of its use B is fetched, in bytes.
     ahead: Option<i64>,
+    /// The lines of A that are fetched ahead, in bytes from the step's place.
+    far_rows: Vec<i64>,
     registers: &'a Registers,
     /// Where the frame says how often the outermost loop runs; else it runs as often as it can.
     trips: Option<i64>,
@@ -215,6 +263,9 @@ impl Product<'_> {
             for line in 0..(bytes + LINE - 1) / LINE {
                 self.asm.prefetch(at(B_POINTER, b + ahead + line * LINE));
             }
+        }
+        for &line in &self.far_rows {
+            self.asm.prefetch(at(A_POINTER, a + line));
         }
         for row in 0..rows {
             let from = at(A_POINTER, a + self.row_offsets[row]);

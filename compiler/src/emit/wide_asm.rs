@@ -281,8 +281,19 @@ impl WideAsm {
 
     /// `d += a * (the number at b in every lane)`. 512-bit only.
     pub fn multiply_add_broadcast(&mut self, d: Vector, a: Vector, b: At) {
+        let code = Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er;
+        self.with_broadcast(code, d, a, b);
+    }
+
+    /// `d = d * x + number`, the number being read from memory for all lanes. 512-bit only.
+    pub fn multiply_into_number(&mut self, d: Vector, x: Vector, number: At) {
+        let code = Code::EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er;
+        self.with_broadcast(code, d, x, number);
+    }
+
+    fn with_broadcast(&mut self, code: Code, d: Vector, a: Vector, b: At) {
         self.add(must(Instruction::with3(
-            Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
+            code,
             self.register(d),
             self.register(a),
             b.in_every_lane(),

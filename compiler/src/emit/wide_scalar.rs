@@ -8,13 +8,14 @@ use iced_x86::code_asm::{dword_ptr, qword_ptr};
 use super::tile::{FRAME_ENTRY, Tile, near};
 use super::wide_arithmetic::compares;
 use super::wide_asm::{At, Vector, WideAsm, must};
-use super::wide_ops::Op3;
+use super::wide_ops::{Op2, Op3};
 use super::wide_registers::{Action, Program, Registers, stack_at};
 use super::wide_transpose::{is_turned, stack_bytes, store_turned};
 use crate::bug::bug;
 use crate::nest::{BinaryOp, UnaryOp};
 use crate::schedule::loops::Kind;
 use crate::schedule::tiles::{Element, PlaceId, Value, ValueId, Write};
+use crate::target::Isa;
 
 /// The shape of the tile that was summed, in registers: row by row from register 0.
 pub(super) struct Epilogue {
@@ -53,6 +54,7 @@ pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue
             .map(|(number, &place)| (place, slots + number as i64 * turned_bytes))
             .collect(),
         registers: Registers::new(&program, same_in_rows(tile), sums..epilogue.registers),
+        addends: addends(tile),
         row: 0,
         vector: 0,
         lanes: 0,
@@ -93,6 +95,28 @@ fn same_in_rows(tile: &Tile<'_>) -> Vec<bool> {
     same
 }
 
+/// Which numbers are nothing but added to products, by instructions that read them from memory
+/// themselves: registers are few beside a tile's sums.
+fn addends(tile: &Tile<'_>) -> Vec<bool> {
+    let linear = &tile.plan.linear;
+    let is_number = |value: &Value| matches!(value, Value::Constant(..));
+    let mut addends: Vec<bool> = match tile.plan.isa {
+        Isa::Avx512 => linear.values.iter().map(is_number).collect(),
+        Isa::Avx2 | Isa::Portable => vec![false; linear.values.len()],
+    };
+    for value in &linear.values {
+        let factors = match *value {
+            Value::Fma(x, y, _) => vec![x, y],
+            _ => value.operands().collect(),
+        };
+        factors.into_iter().for_each(|id| addends[id] = false);
+    }
+    for write in &linear.writes {
+        addends[write.value] = false;
+    }
+    addends
+}
+
 struct Emitter<'a> {
     asm: &'a mut WideAsm,
     tile: &'a Tile<'a>,
@@ -103,6 +127,8 @@ struct Emitter<'a> {
     turned: Vec<(PlaceId, i64)>,
     kinds: Vec<Kind>,
     registers: Registers<'a>,
+    /// By value, whether it is a number that is read from memory where it is added.
+    addends: Vec<bool>,
     row: usize,
     vector: usize,
     /// Lanes of this vector that are columns of the tile.
@@ -138,6 +164,7 @@ impl Emitter<'_> {
 
     fn compute(&mut self, id: ValueId) {
         match self.tile.plan.linear.values[id] {
+            Value::Constant(..) if self.addends[id] => {}
             Value::Constant(_, bits) => self.constant(id, bits),
             Value::Read(place) => match self.tile.plan.linear.places[place].element {
                 Element::Index => self.index(id, place),
@@ -146,6 +173,7 @@ impl Emitter<'_> {
             Value::Sum => bug!("emit", "the sum is where it was summed"),
             Value::Unary(op, x) => self.unary(op, id, x),
             Value::Binary(op, x, y) => self.binary(op, id, x, y),
+            Value::Fma(x, y, z) if self.addends[z] => self.fused_with_number(id, x, y, z),
             Value::Fma(x, y, z) => {
                 let (x, y, z) = (self.fetch(x), self.fetch(y), self.fetch(z));
                 let d = self.define(id);
@@ -158,6 +186,21 @@ impl Emitter<'_> {
                 self.registers.assign(id, d);
             }
         }
+    }
+
+    /// A step of a polynomial, its coefficient read from memory.
+    fn fused_with_number(&mut self, id: ValueId, x: ValueId, y: ValueId, z: ValueId) {
+        let Value::Constant(_, bits) = self.tile.plan.linear.values[z] else {
+            bug!("emit", "no number is added");
+        };
+        let (x, y) = (self.fetch(x), self.fetch(y));
+        let d = self.define(id);
+        let (kept, other) = if d == y { (y, x) } else { (x, y) };
+        if d != kept {
+            self.asm.op2(Op2::Move, d, kept);
+        }
+        let number = self.asm.constant(&[bits]);
+        self.asm.multiply_into_number(d, other, number);
     }
 
     fn constant(&mut self, id: ValueId, bits: u32) {

@@ -16,7 +16,11 @@ pub const LOAD: u64 = 2;
 
 /// A value that several kernels need is computed again in each of them up to this
 /// cost, provided that what it is computed from is in memory anyway.
-pub const CHEAP: u64 = 8;
+pub const CHEAP: u64 = STORE;
+
+/// What is so many times smaller than what is made of it, as the mean of a row is, costs
+/// next to nothing to store.
+pub const LITTLE: usize = 8;
 
 /// A reduction over at most so many points stays inside the kernel that reads it,
 /// as an unrolled expression: pooling windows, pairs, quarters.

@@ -56,7 +56,8 @@ pub fn demand(step: &Step, placement: Placement) -> Cut {
         }
     }
     let results: BTreeSet<NodeId> = outputs.chain(updates).collect();
-    for id in results {
+    let must = demand.placement.stored.clone();
+    for &id in &results {
         match demand.placement.cluster_of(id) {
             Some((cluster, _)) => {
                 demand.stores[cluster].insert(id);
@@ -72,6 +73,7 @@ pub fn demand(step: &Step, placement: Placement) -> Cut {
             demand.visit(cluster, id, &mut seen);
         }
     }
+    demand.forget_cheap(&must, &results);
     Cut {
         placement: demand.placement,
         stores: demand.stores,
@@ -82,8 +84,8 @@ struct Demand<'a> {
     graph: &'a Graph,
     placement: Placement,
     stores: Vec<BTreeSet<NodeId>>,
-    /// What it costs to compute a node again from memory; forgotten when memory grows.
-    costs: BTreeMap<NodeId, Option<u64>>,
+    /// What it costs to compute a node again for so many points; forgotten when memory grows.
+    costs: BTreeMap<(NodeId, usize), Option<u64>>,
 }
 
 impl Demand<'_> {
@@ -107,7 +109,7 @@ impl Demand<'_> {
         if let Some((home, _)) = self.placement.cluster_of(id)
             && home != cluster
             && self.graph.ty(id).dtype != DType::Bool
-            && self.cost_again(id).is_none_or(|cost| cost > cost::CHEAP)
+            && !self.is_cheap(id, self.graph.ty(id).elements())
         {
             return self.store(id);
         }
@@ -116,24 +118,54 @@ impl Demand<'_> {
         }
     }
 
-    /// The cost of computing an element again from memory alone, if that is possible.
-    fn cost_again(&mut self, id: NodeId) -> Option<u64> {
-        if let Some(&known) = self.costs.get(&id) {
+    fn is_cheap(&mut self, id: NodeId, points: usize) -> bool {
+        self.cost_again(id, points)
+            .is_some_and(|cost| cost <= cost::CHEAP)
+    }
+
+    /// The cost of computing an element again from memory alone, if that is possible. What
+    /// there is little of beside so many points is as good as stored: it will be, if need be.
+    fn cost_again(&mut self, id: NodeId, points: usize) -> Option<u64> {
+        if let Some(&known) = self.costs.get(&(id, points)) {
             return known;
         }
         let node = self.graph.node(id);
         let is_leaf = matches!(node.op, Op::Input(_) | Op::Slot(_));
-        let cost = if is_leaf || self.placement.stored.contains(&id) {
+        let is_little = node.ty.elements().saturating_mul(cost::LITTLE) <= points
+            && node.ty.dtype != DType::Bool;
+        let cost = if is_leaf || is_little || self.placement.stored.contains(&id) {
             Some(cost::LOAD)
         } else if is_seed(self.graph, node) {
             None
         } else {
-            let operands = node.inputs.iter().map(|&input| self.cost_again(input));
-            let operands: Option<u64> = operands.sum();
-            operands.map(|sum| sum + cost::operations(&node.op))
+            let mut cost = Some(cost::operations(&node.op));
+            for &input in &node.inputs {
+                let more = self.cost_again(input, points);
+                cost = cost.zip(more).map(|(cost, more)| cost.saturating_add(more));
+            }
+            cost
         };
-        self.costs.insert(id, cost);
+        self.costs.insert((id, points), cost);
         cost
+    }
+
+    /// What was stored before that was asked for from which it is cheap to compute is not
+    /// stored after all, unless it must be.
+    fn forget_cheap(&mut self, must: &BTreeSet<NodeId>, results: &BTreeSet<NodeId>) {
+        let asked: Vec<NodeId> = self.placement.stored.difference(must).copied().collect();
+        for id in asked {
+            self.placement.stored.remove(&id);
+            self.costs.clear();
+            // Beside no points nothing is little: all that is read is stored by now.
+            if !self.is_cheap(id, 0) {
+                self.placement.stored.insert(id);
+            } else if let Some((cluster, _)) = self.placement.cluster_of(id)
+                && !results.contains(&id)
+            {
+                self.stores[cluster].remove(&id);
+            }
+        }
+        self.costs.clear();
     }
 }
 

@@ -12,6 +12,7 @@ mod nest;
 mod place;
 mod divide;
 mod regions;
+mod forward;
 mod repeat;
 mod rewrite;
 mod sink;
@@ -36,8 +37,9 @@ pub fn fuse(step: &Step) -> Kernels {
     let kernels = kernels
         .into_iter()
         .flat_map(|kernel| regions::regions(kernel, &tensors.buffers))
-        .map(sink::sink)
         .collect();
+    let kernels = forward::forward(kernels, &tensors.buffers);
+    let kernels = kernels.into_iter().map(sink::sink).collect();
     let kernels = merge::merge(kernels, &tensors.buffers);
     settled(tensors, kernels)
 }

@@ -4,7 +4,7 @@ use super::{fuse, fuse_nothing};
 use crate::differentiate::differentiate;
 use crate::graph::{DType, Step, Type, View};
 use crate::index::IndexExpr;
-use crate::nest::{Kernels, Role, interpret, unwritten, verify};
+use crate::nest::{Buffer, Kernels, Role, interpret, unwritten, verify};
 use crate::ops::Tensor;
 use crate::simplify::simplify;
 use crate::testing::nets::{Bench, add_bias, cnn, conv, cross_entropy, matmul, pool, relu};
@@ -185,6 +185,64 @@ fn any_node_can_be_a_result() {
             }
         }
     }
+}
+
+/// What stands one behind the other is written there by those who compute it.
+#[test]
+fn parts_are_written_into_the_whole() {
+    let mut b = Bench::new();
+    let x = b.input(Type::f32([3, 5]));
+    let mut whole = None;
+    for (size, before) in [(4, 0), (2, 4)] {
+        let (_, w) = b.slot(&[5, size]);
+        let part = matmul(&mut b.g, x, w);
+        let place = View {
+            shape: vec![3, 6],
+            map: vec![IndexExpr::dim(0), IndexExpr::affine([(1, 1)], -before)],
+            fill: 0.0,
+        };
+        let part = b.g.view(part, place);
+        whole = Some(match whole {
+            None => part,
+            Some(others) => b.g.add(others, part),
+        });
+    }
+    b.output(whole.unwrap());
+    let kernels = check(&b.step());
+    assert_eq!(kernels.kernels.len(), 2, "{kernels}");
+}
+
+/// Of rows that were brought to mean 0 and variance 1 those are kept that a product reads, the
+/// means, and the deviations: what else is needed later is computed again from these.
+#[test]
+fn what_is_cheap_beside_rows_is_not_stored() {
+    let mut b = Bench::new();
+    let x = b.input(Type::f32([16, 8]));
+    let (_, w) = b.slot(&[8, 64]);
+    let (_, u) = b.slot(&[64, 64]);
+    let x = matmul(&mut b.g, x, w);
+    let shape = [16, 64];
+    let mean = |b: &mut Bench, x| {
+        let sum = b.g.sum(x, &[1]);
+        b.g.scale(sum, 1.0 / 64.0)
+    };
+    let m = mean(&mut b, x);
+    let m = b.g.broadcast(m, &shape, &[0]);
+    let centred = b.g.sub(x, m);
+    let square = b.g.mul(centred, centred);
+    let v = mean(&mut b, square);
+    let deviation = b.g.sqrt(v);
+    let deviation = b.g.broadcast(deviation, &shape, &[0]);
+    let y = b.g.div(centred, deviation);
+    let h = matmul(&mut b.g, y, u);
+    for x in [centred, y] {
+        let result = b.g.mul(h, x);
+        b.output(result);
+    }
+    let kernels = check(&b.step());
+    let is_large = |buffer: &&Buffer| buffer.role == Role::Temporary && buffer.extents == shape;
+    let large = kernels.buffers.iter().filter(is_large).count();
+    assert_eq!(large, 2, "{kernels}");
 }
 
 /// Loops over time, whole and cut into parts, run as the oracle does.

@@ -90,6 +90,24 @@ impl GraphBuilder {
         self.append(op, inputs, ty)
     }
 
+    /// The node that does this, if there is one already where equal nodes are one.
+    pub fn known(&self, op: &Op, inputs: &[NodeId]) -> Option<NodeId> {
+        let node = Node {
+            op: op.clone(),
+            inputs: inputs.to_vec(),
+            ty: self.infer(op, inputs, None),
+            origin: self.origin,
+        };
+        let (nodes, shared) = (&self.graph.nodes, self.shared.as_ref()?);
+        let position = shared.find(
+            nodes,
+            &node,
+            |node, state| exact::hash(node, state),
+            exact::same,
+        )?;
+        Some(NodeId(position as u32))
+    }
+
     /// Replaces what a node does; only for graphs in which equal nodes are not one.
     pub(super) fn set_op(&mut self, id: NodeId, op: Op) {
         if self.shared.is_some() {

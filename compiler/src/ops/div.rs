@@ -1,7 +1,7 @@
 //! `div(a, b) = a / b`, of f32.
 //!
 //! Edges: as IEEE 754 has it: `x / 0` is infinite, `0 / 0` is NaN.
-//! Gradient: `da = dy / b`, `db = -dy * y / b`.
+//! Gradient: `da = dy / b`, `db = -(dy * y) / b`.
 
 use super::Chain;
 use super::operands::{Inferred, Operands, REALS};
@@ -14,7 +14,9 @@ pub fn infer(x: &Operands) -> Inferred {
 
 pub fn grad(c: &mut Chain) {
     let da = c.g.div(c.dy, c.x[1]);
-    let slope = c.g.mul(da, c.y);
+    // Not by way of da: a divisor that many elements share divides their sum.
+    let slope = c.g.mul(c.dy, c.y);
+    let slope = c.g.div(slope, c.x[1]);
     let db = c.g.neg(slope);
     c.pass(0, da);
     c.pass(1, db);

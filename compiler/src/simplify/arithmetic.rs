@@ -104,6 +104,37 @@ pub fn group_constants(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     }
 }
 
+/// `x * a + x * b = x * (a + b)`, also where x stands deeper in the products: what a gradient
+/// is multiplied by is then one value, to be kept from the forward pass, and not several.
+pub fn factor_out(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    if !matches!(r.op(id), Op::Add | Op::Sub) {
+        return None;
+    }
+    let &[a, b] = r.inputs(id) else { return None };
+    let (mut a, mut b) = (factors(r, a)?, factors(r, b)?);
+    let (in_a, in_b) = a.iter().enumerate().find_map(|(in_a, x)| {
+        let in_b = b.iter().position(|y| x == y)?;
+        r.constant(*x).is_none().then_some((in_a, in_b))
+    })?;
+    let x = a.remove(in_a);
+    b.remove(in_b);
+    let (a, b) = (product(r, &a)?, product(r, &b)?);
+    let sum = r.like(id, &[a, b]);
+    Some(r.g.mul(x, sum))
+}
+
+/// Two factors or more of a product that nobody else reads.
+fn factors(r: &Rewrite, id: NodeId) -> Option<Vec<NodeId>> {
+    let [a, b] = r.operands(id, &Op::Mul).filter(|_| r.read_once(id))?;
+    let apart = |x: NodeId| factors(r, x).unwrap_or_else(|| vec![x]);
+    Some([apart(a), apart(b)].concat())
+}
+
+fn product(r: &mut Rewrite, factors: &[NodeId]) -> Option<NodeId> {
+    let (&first, rest) = factors.split_first()?;
+    Some(rest.iter().fold(first, |product, &x| r.g.mul(product, x)))
+}
+
 /// `x / c = x * (1 / c)`, `x - c = x + (-c)`, of f32; the former only where `1 / c` has all
 /// its digits, which it loses where it gets too small or too large for an f32.
 pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {

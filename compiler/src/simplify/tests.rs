@@ -74,6 +74,38 @@ fn the_value_of_random_graphs_stays() {
     assert!(unused.is_empty(), "no random graph needs {unused:?}");
 }
 
+/// `x * a * a + b * x = x * (a * a + b)`.
+#[test]
+fn what_products_share_is_taken_out_of_their_sum() {
+    let x = Type::f32([3]);
+    let (step, _) = simplified(&[x.clone(), x.clone(), x], |g, x| {
+        let a = g.mul(x[0], x[1]);
+        let a = g.mul(a, x[1]);
+        let b = g.mul(x[2], x[0]);
+        g.add(a, b)
+    });
+    assert_eq!(operations(&step), ["mul", "add", "mul"]);
+}
+
+/// The gradient of a softmax is made of what came out of it: `y * (dy - sum(dy * y))`.
+#[test]
+fn the_gradient_of_a_softmax_divides_nothing() {
+    let shape = [3, 4];
+    let step = step_of(&[Type::f32(shape), Type::f32(shape)], |g, x| {
+        let e = g.exp(x[0]);
+        let s = g.sum(e, &[1]);
+        let s = g.broadcast(s, &shape, &[0]);
+        let y = g.div(e, s);
+        let loss = g.mul(y, x[1]);
+        let loss = g.sum(loss, &[0, 1]);
+        let dx = g.grad(loss, x[0]);
+        vec![("y".to_string(), y), ("dx".to_string(), dx)]
+    });
+    let (step, _) = simplify_counting(&differentiate(&step));
+    let quotients = operations(&step).into_iter().filter(|op| *op == "div");
+    assert_eq!(quotients.count(), 1, "{step}");
+}
+
 #[test]
 fn arithmetic_with_constants_vanishes() {
     let x = Type::f32([3]);

@@ -39,6 +39,9 @@ pub fn random_step(seed: u64, size: usize) -> (Step, Vec<Tensor>) {
     for _ in 0..size {
         random.grow();
     }
+    if seed.is_multiple_of(4) {
+        random.softmax();
+    }
     let loss = random.loss();
     let mut g = random.g;
     let mut outputs = vec![("loss".to_string(), loss)];
@@ -288,6 +291,22 @@ impl RandomGraph {
     }
 
     /// The sum of the last nodes, each summed up with weights.
+    /// Parts of the whole along the last axis.
+    fn softmax(&mut self) {
+        let Some(&x) = self.reals.last() else { return };
+        let shape = self.g.shape(x).to_vec();
+        let Some((_, rows)) = shape.split_last() else {
+            return;
+        };
+        let rows: Vec<usize> = (0..rows.len()).collect();
+        let x = self.g.tanh(x);
+        let e = self.g.exp(x);
+        let sum = self.g.sum(e, &[shape.len() - 1]);
+        let sum = self.g.broadcast(sum, &shape, &rows);
+        let y = self.g.div(e, sum);
+        self.reals.push(y);
+    }
+
     fn loss(&mut self) -> NodeId {
         let mut loss = self.g.scalar(0.0);
         let last: Vec<NodeId> = self.reals.iter().rev().take(4).copied().collect();

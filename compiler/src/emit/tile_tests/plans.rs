@@ -140,6 +140,17 @@ fn gradients_of_weights_sum_in_parts() {
     verify_kernel(combine, &buffers).unwrap();
 }
 
+/// What is much larger than its product is read in parts, of which a thread has made its own.
+#[test]
+fn large_operands_of_small_results_are_read_in_parts() {
+    let steps = |m, n, k| tiled(&product(m, n, k), Isa::Avx512).steps;
+    assert!(matches!(
+        &steps(64, 128, 2048)[..],
+        [TiledStep::Tiles(..), TiledStep::Loops(combine)] if sums_over(combine, 4)
+    ));
+    assert!(matches!(&steps(768, 128, 512)[..], [TiledStep::Tiles(..)]));
+}
+
 /// Whether the first stage sums over one dimension of this extent.
 fn sums_over(kernel: &Kernel, extent: usize) -> bool {
     matches!(

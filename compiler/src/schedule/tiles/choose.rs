@@ -3,9 +3,9 @@
 
 use super::edges::Edges;
 use super::footprint::{LINE, lines};
+use super::walk::{LINE_AHEAD, LINE_READ, LINE_WRITTEN, levels};
 use super::{
-    A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, PlaceId, Rows,
-    TilePlan,
+    A, Axis, B, Columns, ELEMENT_BYTES, Linear, LinearPlace, Multiply, PlaceId, Rows, TilePlan,
 };
 use crate::index::Dim;
 use crate::target::{Isa, Target};
@@ -57,9 +57,9 @@ fn row_dims(linear: &Linear, columns: Dim) -> Vec<Vec<Dim>> {
 }
 
 /// A tile's size: rows of the cut dimension, and of all others that lie in it as a whole.
-struct Shape {
-    rows: Rows,
-    columns: Columns,
+pub(super) struct Shape {
+    pub rows: Rows,
+    pub columns: Columns,
     /// Rows that one index of the cut dimension holds.
     rows_each: usize,
 }
@@ -124,9 +124,6 @@ fn most_rows(isa: Isa, vectors: usize) -> usize {
 /// first-level cache is read again for each tile, but ahead of its use. Lines that are
 /// written are fetched first.
 fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
-    const LINE_READ: f64 = 0.5;
-    const LINE_AHEAD: f64 = 0.1;
-    const LINE_WRITTEN: f64 = 1.0;
     const FIXED: f64 = 30.0;
     const APART: f64 = 2.0;
     const TURNED: f64 = 0.5;
@@ -203,7 +200,7 @@ fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
 }
 
 /// Lines that a tile of so many rows and columns touches at a place.
-fn tile_lines(
+pub(super) fn tile_lines(
     linear: &Linear,
     place: PlaceId,
     shape: &Shape,
@@ -269,41 +266,6 @@ fn multiply(target: &Target) -> Multiply {
     }
 }
 
-/// Columns outside rows, so that a panel of B stays in the first-level cache; inside them
-/// if all of B does, so that A is read once and results are written side by side.
-fn levels(linear: &Linear, target: &Target, shape: &Shape) -> Vec<Level> {
-    let mut dims: Vec<Dim> = (0..linear.outer)
-        .filter(|&dim| {
-            dim != shape.columns.dim
-                && shape.rows.dim != Some(dim)
-                && !shape.rows.whole.contains(&dim)
-        })
-        .collect();
-    dims.sort_by_key(|&dim| std::cmp::Reverse(linear.places[A].strides[dim].abs()));
-    let level = |axis: Axis, steps: usize| Level {
-        axis,
-        steps,
-        runs: 1,
-    };
-    let knows_b = |dim: &Dim| linear.places[B].strides[*dim] != 0;
-    let of = |dim: Dim| level(Axis::Dim(dim), linear.dims[dim]);
-    let outside = dims.iter().copied().filter(knows_b).map(of);
-    let inside = dims.iter().copied().filter(|dim| !knows_b(dim)).map(of);
-    let columns = linear.dims[shape.columns.dim].div_ceil(shape.columns.width);
-    let columns = level(Axis::Columns, columns);
-    let rows = level(Axis::Rows, shape.rows.larges + shape.rows.smalls);
-    let of_a = tile_lines(linear, A, shape, shape.rows.large, shape.columns.width);
-    let all_of_b = tile_lines(linear, B, shape, 1, linear.dims[shape.columns.dim]);
-    match (of_a + all_of_b) * LINE <= target.l1_bytes() * 7 / 8 {
-        true => outside.chain(inside).chain([rows, columns]).collect(),
-        false => outside
-            .chain([columns])
-            .chain(inside)
-            .chain([rows])
-            .collect(),
-    }
-}
-
 /// A task should be worth the trouble of handing it out: some microseconds.
 const TASK_PRODUCTS: usize = 150_000;
 
@@ -363,7 +325,7 @@ fn divides_evenly(steps: usize, runs: usize) -> bool {
 }
 
 /// How many elements of an operand are read.
-fn operand_size(linear: &Linear, operand: usize) -> usize {
+pub(super) fn operand_size(linear: &Linear, operand: usize) -> usize {
     linear
         .dims
         .iter()

@@ -262,8 +262,15 @@ const FEW_TILES: usize = 8;
 /// Fewer tasks than this leave threads idle.
 const ENOUGH_TASKS: usize = 16;
 
-/// The kernel with its sum in parts, if its panels would outgrow the cache or its tiles
-/// are too few to share.
+/// Operands so many times as large as their results are worth reading in parts: each thread
+/// reads its own part, most of which it has made itself, instead of all of one operand.
+const READ_PER_RESULT: usize = 3;
+
+/// So many parts at most for that: each has to be added up.
+const OWNED_PARTS: usize = 4;
+
+/// The kernel with its sum in parts, if its panels would outgrow the cache, its tiles are too
+/// few to share, or its operands are much larger than its results.
 fn in_parts(
     kernel: &Kernel,
     plan: &TilePlan,
@@ -294,6 +301,7 @@ fn in_parts(
     let most = (summed / SUMMED_PER_PART).min(products / PRODUCTS_PER_PART);
     let by_owner = parts_by_owner(a, tensors, along, outputs)
         .max(parts_by_owner(b, tensors, along, outputs))
+        .max((read / (outputs * 4) / READ_PER_RESULT).min(OWNED_PARTS))
         .min(most);
     if !few && panels <= target.l2_bytes() / 2 && by_owner < 2 {
         return None;

@@ -11,6 +11,7 @@ mod edges;
 mod footprint;
 mod linear;
 mod rewrite;
+mod walk;
 
 pub use consider::plan;
 pub use edges::Edges;
