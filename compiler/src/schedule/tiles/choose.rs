@@ -266,11 +266,14 @@ fn multiply(target: &Target) -> Multiply {
     }
 }
 
-/// A task should be worth the trouble of handing it out: some microseconds.
-const TASK_PRODUCTS: usize = 150_000;
+/// A task should be worth the trouble of handing it out.
+const TASK_PRODUCTS: usize = 500_000;
+
+/// Where that makes few tasks, or none, they may be as short as this: some microseconds.
+const SHORT_TASK_PRODUCTS: usize = 150_000;
 
 /// Fewer tasks than this are made a power of two, so that equal shares are equal work.
-const FEW_TASKS: usize = 64;
+const FEW_TASKS: usize = 16;
 
 /// More tasks than this balance no better.
 const MOST_TASKS: usize = 128;
@@ -287,6 +290,7 @@ fn divide(plan: &mut TilePlan) {
     let mut tasks = (products / TASK_PRODUCTS).clamp(1, MOST_TASKS);
     let few = tasks < FEW_TASKS;
     if few {
+        tasks = (products / SHORT_TASK_PRODUCTS).clamp(1, FEW_TASKS);
         tasks = 1 << tasks.ilog2();
     }
     let in_place = plan.linear.updates_in_place();
