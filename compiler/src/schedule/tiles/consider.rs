@@ -299,9 +299,8 @@ fn in_parts(
     let few = grid < FEW_TILES && products / PRODUCTS_PER_PART >= 2;
     // Adding parts up costs more than it saves when there are almost as many sums as products.
     let most = (summed / SUMMED_PER_PART).min(products / PRODUCTS_PER_PART);
-    let by_owner = parts_by_owner(a, tensors, along, outputs)
-        .max(parts_by_owner(b, tensors, along, outputs))
-        .max((read / (outputs * 4) / READ_PER_RESULT).min(OWNED_PARTS))
+    let by_owner = (read / (outputs * 4) / READ_PER_RESULT)
+        .min(OWNED_PARTS)
         .min(most);
     if !few && panels <= target.l2_bytes() / 2 && by_owner < 2 {
         return None;
@@ -333,32 +332,6 @@ fn in_parts(
     tensors.add(parted.buffer);
     Some((parted.parts, plan, parted.combine))
 }
-
-/// In how many parts to take a sum whose operand is a large slot. What updates a slot divides it
-/// as it lies in memory; so its parts are in the caches of different cores, and whoever sums
-/// over the same part finds it there instead of fetching half of it from another's. `along` has
-/// to be the slot's outermost axis, and the sums, which are written and read once for each part,
-/// much smaller than the slot.
-fn parts_by_owner(load: &Scalar, tensors: &Tensors, along: Dim, outputs: usize) -> usize {
-    let Scalar::Load { buffer, at, .. } = load else {
-        return 0;
-    };
-    let slot = &tensors.buffers[buffer.index()];
-    let outermost = at
-        .first()
-        .is_some_and(|index| index.coefficient(along) != 0);
-    if !matches!(slot.role, Role::Slot(_)) || !outermost {
-        return 0;
-    }
-    let elements: usize = slot.extents.iter().product();
-    (elements / (SLOT_PER_SUM * outputs)).min(OWNERS)
-}
-
-/// Elements of a slot that one sum of each part may cost.
-const SLOT_PER_SUM: usize = 4;
-
-/// More parts than this are not worth their sums.
-const OWNERS: usize = 4;
 
 /// A part is worth a task.
 const PRODUCTS_PER_PART: usize = 500_000;
