@@ -38,6 +38,16 @@ train {
 }
 ";
 
+/// Samples that look different in every epoch, and steps that become smaller with it.
+fn changing() -> Compiled {
+    let changes = "mnist() |> random_crop(padding: 2) |> flip() |> rotate(degrees: 10) \
+        |> noise(std: 0.1) |> cutout(size: 4)";
+    let text = CNN
+        .replace("mnist()", changes)
+        .replace("adam(3e-3)", "adam(3e-3 * 0.5^(epoch - 1))");
+    short(&text)
+}
+
 /// A network on synthetic digits instead of the real ones.
 fn on_digits(text: &str, train: usize, test: usize) -> Compiled {
     let digits = format!("digits(train: {train}, test: {test})");
@@ -146,7 +156,7 @@ fn short(text: &str) -> Compiled {
 
 #[test]
 fn runs_do_not_depend_on_the_number_of_threads() {
-    for model in [short(MLP), short(CNN)] {
+    for model in [short(MLP), short(CNN), changing()] {
         let run = short_run(&model);
         let launches = model
             .program(Phase::Train, run.batch)
@@ -191,7 +201,7 @@ fn assert_same(found: &[Vec<u8>; 3], expected: &[Vec<u8>; 3], what: &str) {
 
 #[test]
 fn a_resumed_run_is_as_if_never_stopped() {
-    for model in [short(MLP), short(CNN)] {
+    for model in [short(MLP), short(CNN), changing()] {
         let data = data(&model);
         let whole = short_run(&model);
         let expected = files(&model, &data, &whole);
@@ -215,4 +225,22 @@ fn a_resumed_run_is_as_if_never_stopped() {
             assert_same(&read(directory.path()), &expected, &what);
         }
     }
+}
+
+#[test]
+fn a_schedule_may_go_by_the_epoch() {
+    let weights = |rate: &str, epochs| {
+        let text = MLP.replace("adam(lr)", &format!("sgd({rate})"));
+        let model = short(&text);
+        let plan = Plan {
+            epochs,
+            ..short_run(&model)
+        };
+        let [weights, _, _] = files(&model, &data(&model), &plan);
+        weights
+    };
+    // The second epoch has a rate of 0, so it changes nothing.
+    let first_only = "0.1 * maximum(2 - epoch, 0)";
+    assert!(weights(first_only, 1) == weights(first_only, 2));
+    assert!(weights("0.1", 1) != weights("0.1", 2));
 }

@@ -1,12 +1,13 @@
 //! Layers and functions of the library beside numbers that were computed elsewhere from the
-//! papers' formulas; `tests/reference/formulas.py` says how. The oracle runs them in double
-//! precision.
+//! papers' formulas (`tests/reference/formulas.py` says how), and gradients of what moves
+//! elements about beside finite differences. The oracle runs them in double precision.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 
+use nnc_compiler::differentiate::differentiate;
 use nnc_compiler::eval::eval;
-use nnc_compiler::graph::{Model, Phase, Type};
+use nnc_compiler::graph::{Model, Phase, SlotKind, Type};
 use nnc_compiler::ops::{Precision, Tensor};
 use std::collections::BTreeMap;
 use support::compile;
@@ -97,5 +98,110 @@ fn library_agrees_with_the_formulas() {
                 "{name}, element {i}: {found} is not {expected}"
             );
         }
+    }
+}
+
+/// Each of them moves, repeats or leaves out elements of `v: [a, b]`, four by six.
+const MOVEMENTS: [&str; 20] = [
+    "dilate(v, over: a, by: 2)",
+    "dilate(v, over: b, by: 3)",
+    "v |> dilate(over: a, by: 2) |> windows(over: a, size: 3, stride: 2)",
+    "stretch(v, over: b, by: 2)",
+    "reverse(v, over: a)",
+    "pad(v, over: b, before: 1, after: 2, value: 0.5)",
+    "slice(v, over: b, from: 1, to: 4)",
+    "windows(v, over: b, size: 2, stride: 2, dilation: 3)",
+    "concat([v, v^2], over: a)",
+    "let p, q = split(v, 2, over: b)\n p * q^2",
+    "stack([v, exp(v)])",
+    "transpose(v, to: [b, a])",
+    "cumsum(v, over: b)",
+    "top_k(v, 2, over: b) |> first",
+    "max(v, over: a)",
+    "gather(v, argmax(v, over: b), over: b)",
+    "scatter(v, argmax(v, over: b), 6)",
+    "sum(v[a = 2]) * v[b = argmax(v, over: b)]",
+    "rotary(v)",
+    "scan row in v with h: [b] = zeros, at: class(6) = 0 {
+        next h = tanh(h + row * (1 + float(at)))
+        next at = argmax(h, over: b)
+        yield h
+    }",
+];
+
+#[test]
+fn gradients_of_what_moves_elements_are_finite_differences() {
+    for movement in MOVEMENTS {
+        let items = format!(
+            "fn first(x) {{
+                let a, _b = x
+                a
+            }}
+            fn moved(v: [a, b]) {{
+                {movement}
+            }}
+            layer probed(x: [n]) {{
+                param w: [n] = ones
+                let v: [a, b] = reshape(sin(3 * w + x), [4, 6])
+                sum(sin(2 * moved(v)))
+            }}"
+        );
+        law(movement, &model(24, &items, "all |> probed"));
+    }
+}
+
+/// The step's new parameters are the old ones without the gradient: the rate is 1.
+fn law(name: &str, model: &Model) {
+    let train = differentiate(&model.steps[&Phase::Train]);
+    let inputs: Vec<Tensor> = train
+        .inputs
+        .iter()
+        .map(|input| counted(&input.ty))
+        .collect();
+    let slot = |slot: &nnc_compiler::graph::Slot| Tensor {
+        ty: slot.ty.clone(),
+        elements: (0..slot.ty.elements()).map(|i| 0.1 * i as f64).collect(),
+    };
+    let mut slots: Vec<Tensor> = model.slots.iter().map(slot).collect();
+    let (at, _) = model
+        .slots
+        .iter()
+        .enumerate()
+        .find(|(_, slot)| slot.kind == SlotKind::Param && slot.path.ends_with("probed_1/w"))
+        .unwrap();
+    let results = eval(&train, &inputs, &slots, Precision::F64);
+    let (_, next) = results
+        .updates
+        .iter()
+        .find(|(slot, _)| slot.index() == at)
+        .unwrap();
+    let gradient: Vec<f64> = slots[at]
+        .elements
+        .iter()
+        .zip(&next.elements)
+        .map(|(old, new)| old - new)
+        .collect();
+    assert!(
+        gradient.iter().any(|g| g.abs() > 1e-3),
+        "{name} has no gradient"
+    );
+    const STEP: f64 = 1e-5;
+    for (i, found) in gradient.iter().enumerate() {
+        let mut loss = |by: f64| {
+            let kept = slots[at].elements[i];
+            slots[at].elements[i] = kept + by;
+            let loss = eval(&train, &inputs, &slots, Precision::F64).outputs[0]
+                .1
+                .elements[0];
+            slots[at].elements[i] = kept;
+            loss
+        };
+        // Central differences are off by about STEP^2 and by roundings over STEP.
+        let expected = (loss(STEP) - loss(-STEP)) / (2.0 * STEP);
+        let far = (found - expected).abs();
+        assert!(
+            far < 1e-7 * (1.0 + expected.abs()),
+            "{name}, element {i}: {found} is not {expected}"
+        );
     }
 }
