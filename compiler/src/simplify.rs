@@ -3,7 +3,8 @@
 //!
 //! What the rewrites keep is the value for real numbers. Three liberties are taken
 //! with floating point: terms and factors may be grouped in another way, a
-//! division by a constant becomes a multiplication, and `x * 0` is 0 even where x is infinite or NaN.
+//! division by a constant becomes a multiplication, and `x * 0` is 0 even where x is infinite or
+//! NaN, as is the sum of what is left of x without its mean.
 
 mod arithmetic;
 mod choices;
@@ -37,6 +38,7 @@ const RULES: &[(&str, Rule)] = &[
     ("divide_sum", quotients::divide_sum),
     ("divide_other_factor", quotients::divide_other_factor),
     ("divide_by_constant", arithmetic::divide_by_constant),
+    ("add_twice", arithmetic::add_twice),
     ("lift_negation", arithmetic::lift_negation),
     ("small_power", arithmetic::small_power),
     ("choose_by_constant", choices::choose_by_constant),
@@ -66,6 +68,7 @@ const RULES: &[(&str, Rule)] = &[
         "reduce_before_broadcast",
         reductions::reduce_before_broadcast,
     ),
+    ("sum_of_centred", reductions::sum_of_centred),
     ("scale_after_sum", reductions::scale_after_sum),
     ("sum_of_products", products::sum_of_products),
     ("sum_of_product", products::sum_of_product),

@@ -6,7 +6,7 @@
 //! second that a core gets from memory that is the time of [`STORE`] operations
 //! on 128-bit vectors.
 
-use crate::graph::Op;
+use crate::graph::{Graph, Node, Op};
 
 /// Storing an element once and loading it once.
 pub const STORE: u64 = 12;
@@ -34,6 +34,10 @@ pub const LONGEST_ROW: usize = 1 << 14;
 /// gradient: its rows fill the widest vectors.
 pub const UPDATED_ROW: usize = 32;
 
+/// Rows whose neighbours lie between their elements, as a channel's in an image, take a cache
+/// line for each element; up to this length they are read again. Beyond it, threads share them.
+pub const NEAR_ROW: usize = 1 << 11;
+
 /// Kernels below this many points take less time than starting them does, so that
 /// unrelated ones with equal dimensions run as one.
 pub const SMALL_KERNEL: usize = 1 << 12;
@@ -56,5 +60,17 @@ pub fn operations(op: &Op) -> u64 {
         Op::Erf => 24,
         Op::Pow => 30,
         _ => 1,
+    }
+}
+
+/// How often a node repeats each element that it reads of its operand, along axes that it does
+/// not look at.
+pub fn copies(graph: &Graph, node: &Node) -> usize {
+    let Op::View(view) = &node.op else { return 1 };
+    let axes = view.shape.iter().enumerate();
+    let repeating = axes.filter(|&(axis, _)| view.map.iter().all(|e| e.coefficient(axis) == 0));
+    match view.stays_inside(&graph.ty(node.inputs[0]).shape) {
+        true => repeating.map(|(_, &size)| size).product(),
+        false => 1,
     }
 }

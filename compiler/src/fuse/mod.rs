@@ -18,6 +18,7 @@ mod rewrite;
 mod sink;
 mod tensors;
 mod update;
+mod variance;
 mod worth;
 
 #[cfg(test)]
@@ -33,7 +34,8 @@ use tensors::{Forms, Tensors};
 
 /// The kernels of a step, in an order in which they can run.
 pub fn fuse(step: &Step) -> Kernels {
-    let (tensors, kernels) = nests(rewrite::rewrite(step), Joining::Wherever);
+    let step = variance::by_rows(&rewrite::rewrite(step));
+    let (tensors, kernels) = nests(step, Joining::Wherever);
     let kernels = kernels
         .into_iter()
         .flat_map(|kernel| regions::regions(kernel, &tensors.buffers))

@@ -437,11 +437,19 @@ impl Placement {
             .filter(|axis| !outer.contains(axis))
             .map(|axis| view.shape[axis])
             .collect();
+        let lies_together = outer
+            .iter()
+            .enumerate()
+            .all(|(position, &axis)| position == axis);
+        let longest = match lies_together {
+            true => cost::LONGEST_ROW,
+            false => cost::NEAR_ROW,
+        };
         let rows_agree = cluster.kind == Kind::Reduction
             && !operand.shape.is_empty()
             && operand.shape == cluster.shape
             && cluster.row.as_ref() == Some(&row)
-            && row.iter().product::<usize>() <= cost::LONGEST_ROW;
+            && row.iter().product::<usize>() <= longest;
         (ascending && whole && rows_agree).then_some((index, Level::Row(outer)))
     }
 }

@@ -7,7 +7,9 @@ use crate::index::IndexExpr;
 use crate::nest::{Buffer, Kernels, Role, interpret, unwritten, verify};
 use crate::ops::Tensor;
 use crate::simplify::simplify;
-use crate::testing::nets::{Bench, add_bias, cnn, conv, cross_entropy, matmul, pool, relu};
+use crate::testing::nets::{
+    Bench, add_bias, cnn, conv, cross_entropy, matmul, normalized, pool, relu,
+};
 use crate::testing::{elements, expected, random_step, values_for};
 
 /// Fuses, verifies, runs the kernels and the graph, and compares all results.
@@ -120,6 +122,38 @@ fn a_training_step_of_mnist_cnn() {
         "update",
     ];
     assert_eq!(names.collect::<Vec<&str>>(), expected, "{kernels}");
+}
+
+/// A norm over the batch writes its result and the gradient by what it reads, and nothing else
+/// of that size: a pass for the statistics and one to apply them, forward and backward.
+#[test]
+fn a_norm_over_the_batch() {
+    let shape = [4, 3, 24, 24];
+    let mut b = Bench::new();
+    let x = b.input(Type::f32([4, 2, 24, 24]));
+    let (_, first) = b.slot(&[3, 2, 3, 3]);
+    let (_, scale) = b.slot(&[3]);
+    let (_, second) = b.slot(&[3, 3, 3, 3]);
+    let y = conv(&mut b.g, x, first);
+    let y = normalized(&mut b.g, y, &[0, 2, 3], 1e-5);
+    let scales = b.g.broadcast(scale, &shape, &[1]);
+    let y = b.g.mul(y, scales);
+    let y = relu(&mut b.g, y);
+    let y = conv(&mut b.g, y, second);
+    let square = b.g.mul(y, y);
+    let loss = b.g.sum(square, &[0, 1, 2, 3]);
+    for w in [first, scale, second] {
+        let dw = b.g.grad(loss, w);
+        b.output(dw);
+    }
+    let kernels = check(&simplify(&differentiate(&b.step())));
+    assert_eq!(kernels.kernels.len(), 10, "{kernels}");
+    let large = |kernel: &crate::nest::Kernel| {
+        let mut writes = kernel.writes();
+        writes.retain(|b| kernels.buffers[b.index()].extents == shape);
+        writes.len()
+    };
+    assert!(kernels.kernels.iter().all(|k| large(k) <= 1), "{kernels}");
 }
 
 /// Whatever the builder accepts, with gradients: the kernels compute what the graph does.

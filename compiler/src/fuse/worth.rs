@@ -73,7 +73,9 @@ fn can_pay(placement: &Placement, id: NodeId, node: &Node) -> bool {
 fn weights(graph: &Graph, placement: &Placement) -> Vec<u64> {
     let mut weights: Vec<u64> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.iter() {
-        let operands = node.inputs.iter().map(|input| weights[input.index()]);
+        let copies = cost::copies(graph, node) as u64;
+        let operands = node.inputs.iter();
+        let operands = operands.map(|input| weights[input.index()] / copies);
         let in_memory = is_reduction(node) || placement.cluster_of(id).is_some();
         weights.push(match in_memory {
             true => cost::LOAD,

@@ -7,6 +7,7 @@ mod contract;
 mod dump;
 mod exact;
 mod flops;
+mod mean;
 mod model;
 mod op;
 mod reshape;
@@ -22,6 +23,7 @@ pub use build::GraphBuilder;
 pub use contract::Side;
 pub use enclose::{Enclosed, Recurrence, copy_of};
 pub use flops::{flops, multiply_accumulates};
+pub use mean::is_mean;
 pub use model::{
     DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Saved, Slot,
     SlotKind, Step,

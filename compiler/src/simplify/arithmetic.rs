@@ -160,6 +160,15 @@ pub fn divide_by_constant(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     }
 }
 
+/// `x + x = x * 2`, so that one rule about factors is enough.
+pub fn add_twice(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    let [a, b] = r.operands(id, &Op::Add)?;
+    (a == b).then(|| {
+        let two = r.g.constant_like(2.0, a);
+        r.g.mul(a, two)
+    })
+}
+
 /// Negations move towards the results, where they meet a sum and vanish.
 pub fn lift_negation(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     if !matches!(r.op(id), Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::Div) {

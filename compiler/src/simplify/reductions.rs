@@ -2,7 +2,7 @@
 
 use super::movement::{narrowed, reads};
 use super::rewrite::Rewrite;
-use crate::graph::{NodeId, Op, View, merge_groups};
+use crate::graph::{NodeId, Op, View, is_mean, merge_groups};
 use crate::index::IndexExpr;
 
 /// The axes that an operation reduces, its operand, and whether it sums.
@@ -108,38 +108,130 @@ pub fn reduce_before_broadcast(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     })
 }
 
+/// The sum of what is left of x without its mean is 0, as that of any multiple of it is.
+pub fn sum_of_centred(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    let (axes, x, true) = reduction(r, id)? else {
+        return None;
+    };
+    if is_centred(r, x, &axes) {
+        return Some(r.g.constant_like(0.0, id));
+    }
+    let [a, b] = r.operands(x, &Op::Add)?;
+    let rest = match (is_centred(r, a, &axes), is_centred(r, b, &axes)) {
+        (true, _) => b,
+        (false, true) => a,
+        (false, false) => return None,
+    };
+    Some(r.g.sum(rest, &axes))
+}
+
+/// Whether a node is `x - mean(x)` or a multiple of it by what is the same along the axes.
+fn is_centred(r: &Rewrite, id: NodeId, axes: &[usize]) -> bool {
+    match (r.op(id), r.inputs(id)) {
+        (Op::Sub, &[x, mean]) => is_mean(r.g.graph(), mean, x, axes),
+        (Op::Neg, &[x]) => is_centred(r, x, axes),
+        (Op::Mul, &[a, b]) => {
+            (is_same_along(r, a, axes) && is_centred(r, b, axes))
+                || (is_same_along(r, b, axes) && is_centred(r, a, axes))
+        }
+        _ => false,
+    }
+}
+
+fn is_same_along(r: &Rewrite, x: NodeId, axes: &[usize]) -> bool {
+    let repeats = |(_, view): (NodeId, &View)| axes.iter().all(|&axis| !reads(view, axis));
+    r.constant(x).is_some() || r.view(x).is_some_and(repeats)
+}
+
 /// `sum(x * c) = sum(x) * c` and `sum(x / c) = sum(x) / c` for what does not depend on
 /// the summed axes; `sum(-x) = -sum(x)`.
 pub fn scale_after_sum(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let (axes, x, true) = reduction(r, id)? else {
         return None;
     };
-    if !r.read_once(x) {
-        return None;
-    }
-    let (op, inputs) = r.parts(x);
     let rank = r.g.shape(x).len();
     let kept: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).collect();
-    match (op, &inputs[..]) {
-        (Op::Neg, &[x]) => {
-            let y = r.g.sum(x, &axes);
-            Some(r.g.neg(y))
-        }
-        (Op::Mul, &[a, b]) => {
-            let (x, factor) = match (same_along(r, b, &axes, &kept, id), a) {
-                (Some(factor), x) => (x, factor),
-                (None, _) => (b, same_along(r, a, &axes, &kept, id)?),
-            };
-            let y = r.g.sum(x, &axes);
-            Some(r.g.mul(y, factor))
-        }
-        (Op::Div, &[x, divisor]) => {
-            let divisor = same_along(r, divisor, &axes, &kept, id)?;
-            let y = r.g.sum(x, &axes);
-            Some(r.g.div(y, divisor))
-        }
-        _ => None,
+    let Bare { x, factor } = Sums {
+        id,
+        axes: &axes,
+        kept: &kept,
     }
+    .bare(r, x)?;
+    let y = r.g.sum(x, &axes);
+    Some(match factor {
+        Factor::Times(c) => r.g.mul(y, c),
+        Factor::Over(c) => r.g.div(y, c),
+        Factor::Minus => r.g.neg(y),
+    })
+}
+
+/// What is summed, without one of its factors.
+struct Bare {
+    x: NodeId,
+    factor: Factor,
+}
+
+/// A factor as the sum has it.
+enum Factor {
+    Times(NodeId),
+    Over(NodeId),
+    Minus,
+}
+
+/// A sum, the axes that it sums and those that it keeps.
+struct Sums<'a> {
+    id: NodeId,
+    axes: &'a [usize],
+    kept: &'a [usize],
+}
+
+impl Sums<'_> {
+    /// Takes a factor out of x, or out of one of its factors. Either nobody else needs the
+    /// product, or what is left of it is needed by others too and easily had: then sums of
+    /// several multiples of it (as in the gradient of a norm) become one sum.
+    fn bare(&self, r: &mut Rewrite, x: NodeId) -> Option<Bare> {
+        let (op, inputs) = r.parts(x);
+        let once = r.read_once(x);
+        match (op, &inputs[..]) {
+            (Op::Neg, &[x]) if once => Some(Bare {
+                x,
+                factor: Factor::Minus,
+            }),
+            (Op::Mul, &[a, b]) => {
+                for (x, c) in [(a, b), (b, a)] {
+                    if let Some(c) = same_along(r, c, self.axes, self.kept, self.id) {
+                        let factor = Factor::Times(c);
+                        return (once || at_hand(r, x)).then_some(Bare { x, factor });
+                    }
+                }
+                if !once {
+                    return None;
+                }
+                if let Some(Bare { x, factor }) = self.bare(r, a) {
+                    let x = r.g.mul(x, b);
+                    return Some(Bare { x, factor });
+                }
+                let Bare { x, factor } = self.bare(r, b)?;
+                let x = r.g.mul(a, x);
+                Some(Bare { x, factor })
+            }
+            (Op::Div, &[x, divisor]) if once => {
+                let divisor = same_along(r, divisor, self.axes, self.kept, self.id)?;
+                let factor = Factor::Over(divisor);
+                Some(Bare { x, factor })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether others read a node that takes no time to speak of to compute again.
+fn at_hand(r: &Rewrite, id: NodeId) -> bool {
+    let quick = matches!(
+        r.op(id),
+        Op::Add | Op::Sub | Op::Mul | Op::Select | Op::Max | Op::Min | Op::Input(_) | Op::Slot(_)
+    );
+    quick && r.read_often(id)
 }
 
 /// A node without axes along which it does not change, like the sum over them.
@@ -153,8 +245,10 @@ fn same_along(
     if let Some(value) = r.constant(x) {
         return Some(r.g.constant_like(value, sum));
     }
+    if !is_same_along(r, x, axes) {
+        return None;
+    }
     let (operand, view) = r.view(x)?;
     let view = view.clone();
-    let changes = axes.iter().any(|&axis| reads(&view, axis));
-    (!changes).then(|| narrowed(r, operand, &view, kept))
+    Some(narrowed(r, operand, &view, kept))
 }

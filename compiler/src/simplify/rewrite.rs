@@ -58,6 +58,11 @@ impl Rewrite {
         self.uses.get(id.index()) == Some(&1)
     }
 
+    /// Whether a node is known to have several readers.
+    pub fn read_often(&self, id: NodeId) -> bool {
+        self.uses.get(id.index()).is_some_and(|&uses| uses > 1)
+    }
+
     /// The operation and operands of a node.
     pub fn parts(&self, id: NodeId) -> (Op, Vec<NodeId>) {
         let node = self.g.graph().node(id);

@@ -7,6 +7,7 @@ use crate::eval::eval;
 use crate::graph::{Contract, DType, Op, Type, View, flops, verify};
 use crate::index::IndexExpr;
 use crate::ops::{Precision, Tensor};
+use crate::testing::nets::normalized;
 use crate::testing::{Numbers, random_step, step_of};
 
 /// Simplifies a graph of one output and demands the same value.
@@ -192,6 +193,36 @@ fn a_sum_of_products_is_a_product() {
     });
     assert_eq!(operations(&step), ["contract"]);
     assert_eq!(counts["sum_of_products"], 1);
+}
+
+/// The gradient by what a norm reads takes two sums of it, as the forward pass does: by
+/// hand as in Ioffe and Szegedy 2015, though what is differentiated is a mean of squares.
+#[test]
+fn the_gradient_of_a_norm_is_two_sums() {
+    let shape = [4, 3, 5, 2];
+    let types = [Type::f32(shape), Type::f32(shape), Type::f32([3])];
+    let step = step_of(&types, |g, x| {
+        let y = normalized(g, x[0], &[0, 2, 3], 1e-3);
+        let scale = g.broadcast(x[2], &shape, &[1]);
+        let y = g.mul(y, scale);
+        let weighted = g.mul(y, x[1]);
+        let loss = g.sum(weighted, &[0, 1, 2, 3]);
+        let (dx, dscale) = (g.grad(loss, x[0]), g.grad(loss, x[2]));
+        vec![("dx".to_string(), dx), ("dscale".to_string(), dscale)]
+    });
+    let step = differentiate(&step);
+    let (simple, counts) = simplify_counting(&step);
+    let mut numbers = Numbers(1);
+    let values: Vec<Tensor> = types
+        .iter()
+        .map(|ty| numbers.typed(ty.dtype, &ty.shape))
+        .collect();
+    assert_same(&step, &simple, &values, "");
+    let sums = simple.graph.nodes.iter().filter(|node| {
+        matches!(node.op, Op::Sum { .. }) && simple.graph.ty(node.inputs[0]).shape == shape
+    });
+    assert_eq!(sums.count(), 4, "{simple}");
+    assert!(counts.contains_key("sum_of_centred"), "{simple}");
 }
 
 /// `flatten |> dense` reads its operand as it is; so do all three passes.

@@ -117,6 +117,27 @@ pub fn add_bias(g: &mut GraphBuilder, x: NodeId, b: NodeId, axis: usize) -> Node
     g.add(x, b)
 }
 
+/// `(x - mean) / sqrt(variance + eps)` over some axes.
+pub fn normalized(g: &mut GraphBuilder, x: NodeId, axes: &[usize], eps: f64) -> NodeId {
+    let shape = g.shape(x).to_vec();
+    let points: usize = axes.iter().map(|&axis| shape[axis]).product();
+    let kept: Vec<usize> = (0..shape.len()).filter(|a| !axes.contains(a)).collect();
+    let sum = g.sum(x, axes);
+    let mean = g.scale(sum, 1.0 / points as f64);
+    let mean = g.broadcast(mean, &shape, &kept);
+    let distance = g.sub(x, mean);
+    let square = g.mul(distance, distance);
+    let squares = g.sum(square, axes);
+    let variance = g.scale(squares, 1.0 / points as f64);
+    let eps = g.constant_like(eps, variance);
+    let variance = g.add(variance, eps);
+    let spread = g.sqrt(variance);
+    let one = g.constant_like(1.0, spread);
+    let inverse = g.div(one, spread);
+    let inverse = g.broadcast(inverse, &shape, &kept);
+    g.mul(distance, inverse)
+}
+
 /// The mean over the batch of the cross-entropy of logits [n, k] and classes [n].
 pub fn cross_entropy(g: &mut GraphBuilder, logits: NodeId, label: NodeId) -> NodeId {
     let shape = g.shape(logits).to_vec();

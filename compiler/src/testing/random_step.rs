@@ -76,13 +76,14 @@ impl RandomGraph {
         let n = self.reals.len();
         let back = self.numbers.below(n).min(self.numbers.below(n));
         let x = self.reals[n - 1 - back];
-        let y = match self.numbers.below(13) {
+        let y = match self.numbers.below(14) {
             0 | 1 => self.unary(x),
             2..=4 => self.binary(x),
             5 => self.choice(x),
             6 | 7 => self.view(x),
             8 => self.reshape(x),
             9 => self.reduction(x),
+            10 => self.norm(x),
             _ => self.product(x),
         };
         if self.g.ty(y).elements() <= 400 {
@@ -216,6 +217,13 @@ impl RandomGraph {
             _ => self.g.sum(x, &axes),
         };
         self.g.tanh(y)
+    }
+
+    /// What is left of x without its mean over some axes, in units of its spread.
+    fn norm(&mut self, x: NodeId) -> NodeId {
+        let rank = self.g.shape(x).len();
+        let axes: Vec<usize> = (0..rank).filter(|_| self.numbers.below(2) == 0).collect();
+        super::nets::normalized(&mut self.g, x, &axes, 1.0)
     }
 
     /// A product over an axis that two nodes share in size, or a convolution along one.
