@@ -9,6 +9,7 @@ mod layouts;
 pub mod loops;
 mod memory;
 mod order;
+mod phases;
 mod repeat;
 mod split;
 mod stage;
@@ -121,7 +122,7 @@ struct Rules<'a> {
 }
 
 fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'_>) -> Schedule {
-    let mut kernels = split::split(kernels);
+    let mut kernels = phases::phases(split::split(kernels));
     if target.without.direct_convolution {
         kernels = im2col::im2col(kernels);
     }
