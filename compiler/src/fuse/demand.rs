@@ -65,6 +65,7 @@ pub fn demand(step: &Step, placement: Placement) -> Cut {
             None => demand.stores.push(BTreeSet::from([id])),
         }
     }
+    demand.store_what_is_read();
     // Only later clusters ask anything of a cluster, so that from the last to the
     // first each one's stores are known when its turn comes.
     for cluster in (0..demand.stores.len()).rev() {
@@ -96,6 +97,25 @@ impl Demand<'_> {
         self.placement.stored.insert(id);
         self.stores[cluster].insert(id);
         self.costs.clear();
+    }
+
+    /// What cannot be computed again and is read where another cluster is at home will be stored in
+    /// any case. Known early, what is cheap to compute from it is not stored beside it.
+    fn store_what_is_read(&mut self) {
+        let graph = self.graph;
+        for (id, node) in graph.iter() {
+            let Some((reader, _)) = self.placement.cluster_of(id) else {
+                continue;
+            };
+            for &input in &node.inputs {
+                let read = moved(graph, input);
+                let home = self.placement.cluster_of(read);
+                if home.is_some_and(|(home, _)| home != reader) && is_seed(graph, graph.node(read))
+                {
+                    self.store(read);
+                }
+            }
+        }
     }
 
     /// Sees to it that `cluster` can get at everything that `id` is made of.
@@ -167,6 +187,14 @@ impl Demand<'_> {
         }
         self.costs.clear();
     }
+}
+
+/// What a node reads elements of, if it only moves them.
+fn moved(graph: &Graph, mut id: NodeId) -> NodeId {
+    while let Op::View(_) | Op::Reshape = graph.node(id).op {
+        id = graph.node(id).inputs[0];
+    }
+    id
 }
 
 fn source(graph: &Graph, placement: &Placement, id: NodeId, reader: usize) -> Source {

@@ -118,6 +118,7 @@ fn played() -> Vec<DataParameter> {
     vec![
         parameter("replay", DataType::Int, DataValue::Int(0)),
         parameter("warmup", DataType::Int, DataValue::Int(1000)),
+        parameter("environments", DataType::Int, DataValue::Int(8)),
         parameter("steps", DataType::Int, DataValue::Int(1000)),
         parameter("discount", DataType::Float, DataValue::Float(1.0)),
         parameter("episodes", DataType::Int, DataValue::Int(100)),

@@ -324,8 +324,9 @@ mod tests {
         assert!(message(1, &here).contains("expected UTF-8, found something else at byte 3"));
         let (_directory, short) = places(b"short");
         assert!(
-            message(4, &short)
-                .contains("the text has 5 characters; a context of 4 needs at least 50")
+            message(4, &short).contains(
+                "the text has 5 characters, too few for windows of 4 in each of its parts"
+            )
         );
         assert!(message(4, &Places::default()).contains("there is no `t.txt`"));
     }

@@ -278,6 +278,9 @@ const FEW_TASKS: usize = 16;
 /// More tasks than this balance no better.
 const MOST_TASKS: usize = 128;
 
+/// Of few tasks, so many that are equal are better than more that are not.
+const EQUAL_TASKS: usize = 4;
+
 /// Runs of so many steps may differ by one: they are even enough.
 const EVEN_STEPS: usize = 8;
 
@@ -314,6 +317,9 @@ fn divide(plan: &mut TilePlan) {
                 tasks /= 2;
             }
         }
+    }
+    if few && plan.tasks() >= EQUAL_TASKS {
+        return;
     }
     for level in order {
         let level = &mut plan.levels[level];
