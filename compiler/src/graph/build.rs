@@ -99,12 +99,7 @@ impl GraphBuilder {
             origin: self.origin,
         };
         let (nodes, shared) = (&self.graph.nodes, self.shared.as_ref()?);
-        let position = shared.find(
-            nodes,
-            &node,
-            |node, state| exact::hash(node, state),
-            exact::same,
-        )?;
+        let position = shared.find(nodes, &node, exact::hash, exact::same)?;
         Some(NodeId(position as u32))
     }
 
@@ -139,12 +134,7 @@ impl GraphBuilder {
         };
         let nodes = &mut self.graph.nodes;
         let position = match &mut self.shared {
-            Some(shared) => shared.add(
-                nodes,
-                node,
-                |node, state| exact::hash(node, state),
-                exact::same,
-            ),
+            Some(shared) => shared.add(nodes, node, exact::hash, exact::same),
             None => {
                 nodes.push(node);
                 nodes.len() - 1
