@@ -25,10 +25,6 @@ use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// The passes make and drop many small lists: with the system's allocator a third of compiling goes there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The exit code of a fault of ours, as Rust's own.
 const BUG: u8 = 101;
 
