@@ -63,37 +63,42 @@ fn settled(tensors: Tensors, kernels: Vec<Kernel>) -> Kernels {
     name::number(update::settle(kernels))
 }
 
-/// One kernel per cluster. Where a value turns out to be readable from memory only,
-/// the cut is made anew with that value stored.
+/// One kernel per cluster. Where values turn out to be readable from memory only,
+/// the cut is made anew with them stored: all at once, since deep networks have many alike.
 fn nests(mut step: Step, joining: Joining) -> (Tensors, Vec<Kernel>) {
     let mut forced = repeat::operands(&step.graph);
     loop {
-        let Force { node, forms } = match try_nests(&step, &forced, joining) {
+        let unreadable = match try_nests(&step, &forced, joining) {
             Ok(done) => return done,
-            Err(force) => force,
+            Err(unreadable) => unreadable,
         };
-        let known = forced.get(&node).copied();
-        let wanted = forms.and(known.unwrap_or_default());
-        if step.graph.ty(node).dtype == DType::Bool {
+        let is_mask = |node: &NodeId| step.graph.ty(*node).dtype == DType::Bool;
+        if unreadable.keys().any(is_mask) {
             step = rewrite::move_numbers(&step);
             forced = repeat::operands(&step.graph);
-        } else if known == Some(wanted) {
-            bug!(
-                "fuse",
-                "{node}, stored as {forms:?}, cannot be read in\n{}",
-                step.graph
-            );
-        } else {
+            continue;
+        }
+        for (node, forms) in unreadable {
+            let known = forced.get(&node).copied();
+            let wanted = forms.and(known.unwrap_or_default());
+            if known == Some(wanted) {
+                bug!(
+                    "fuse",
+                    "{node}, stored as {forms:?}, cannot be read in\n{}",
+                    step.graph
+                );
+            }
             forced.insert(node, wanted);
         }
     }
 }
 
+/// The kernels, or what must be stored besides, in which forms.
 fn try_nests(
     step: &Step,
     forced: &BTreeMap<NodeId, Forms>,
     joining: Joining,
-) -> Result<(Tensors, Vec<Kernel>), Force> {
+) -> Result<(Tensors, Vec<Kernel>), BTreeMap<NodeId, Forms>> {
     let needs = needs::needs(step);
     let forced_nodes: BTreeSet<NodeId> = forced.keys().copied().collect();
     let mut stored = match joining {
@@ -108,6 +113,7 @@ fn try_nests(
     let cut = demand::demand(step, placement);
     let mut tensors = tensors::tensors(step, &cut, forced);
     let mut kernels = Vec::new();
+    let mut unreadable: BTreeMap<NodeId, Forms> = BTreeMap::new();
     for (cluster, stores) in cut.stores.iter().enumerate() {
         let kind = cut
             .placement
@@ -120,8 +126,17 @@ fn try_nests(
         if kind == Some(place::Kind::Repeat) {
             kernels.extend(repeat::kernels(&step.graph, &mut tensors, stores));
         } else {
-            kernels.push(nest::nest(&step.graph, &cut, &tensors, cluster)?);
+            match nest::nest(&step.graph, &cut, &tensors, cluster) {
+                Ok(kernel) => kernels.push(kernel),
+                Err(Force { node, forms }) => {
+                    let all = unreadable.entry(node).or_default();
+                    *all = all.and(forms);
+                }
+            }
         }
     }
-    Ok((tensors, kernels))
+    match unreadable.is_empty() {
+        true => Ok((tensors, kernels)),
+        false => Err(unreadable),
+    }
 }
