@@ -21,17 +21,17 @@ const ROUNDS: usize = 30;
 
 fn main() {
     let target = Target::host();
-    let mut limit = peak::peak(&target);
+    let mut gauge = peak::Gauge::new(&target);
     for (name, text) in models() {
         let mut network = Network::new(&name, &text, &target);
         network.begin();
         let (handle, _) = network.phase(Phase::Train);
         let times = network.machine.profile(handle, ROUNDS);
-        limit = limit.max(peak::peak(&target));
+        gauge.now();
         let launches = &network.machine.program(handle).launches;
-        println!("{}\n", table(&name, launches, &times, limit));
+        println!("{}\n", table(&name, launches, &times, gauge.best()));
     }
-    let (threads, limit) = (rayon::current_num_threads(), limit / 1e9);
+    let (threads, limit) = (rayon::current_num_threads(), gauge.best() / 1e9);
     println!(
         "limit: {limit:.1} GFLOP/s on {threads} threads, {}",
         target.isa

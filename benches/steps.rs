@@ -1,6 +1,6 @@
 //! Training steps and inference in their steady state, as multiples of the time that
 //! their products alone would take at the machine's arithmetic limit, which is measured
-//! in the same run: `cargo bench --bench steps`.
+//! between them: `cargo bench --bench steps`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod support;
@@ -35,42 +35,41 @@ fn main() {
         ("batch", Align::Right),
         ("median ms", Align::Right),
         ("least ms", Align::Right),
-        ("limit ms", Align::Right),
-        ("of limit", Align::Right),
+        ("times the limit", Align::Right),
     ]);
-    let mut limit = peak::peak(&target);
+    let mut gauge = peak::Gauge::new(&target);
     for (name, text) in models() {
         let mut network = Network::new(&name, &text, &target);
         let batch = network.model.experiment.batch;
         let batches = Batches::generate(&network.model.experiment.fields, batch, 1);
         for phase in [Phase::Train, Phase::Predict] {
             let (handle, flop) = network.phase(phase);
-            let times = steady(BUDGET, |round| {
-                network.begin();
-                network
-                    .machine
-                    .enter(|session| round(&mut |number| batches.step(session, handle, number)));
-                Ok::<(), Infallible>(())
-            });
+            let times = steady(
+                BUDGET,
+                || gauge.now(),
+                |round| {
+                    network.begin();
+                    network.machine.enter(|session| {
+                        round(&mut |number| batches.step(session, handle, number))
+                    });
+                    Ok::<(), Infallible>(())
+                },
+            );
             let Ok(times) = times;
-            limit = limit.max(peak::peak(&target));
-            let least = Duration::from_secs_f64(flop as f64 / limit);
-            let multiple = times.median.as_secs_f64() / least.as_secs_f64();
             table.row([
                 name.clone(),
                 format!("{phase:?}").to_lowercase(),
                 batch.to_string(),
                 milliseconds(times.median),
                 milliseconds(times.least),
-                milliseconds(least),
-                format!("x {multiple:.2}"),
+                format!("{:.2}", times.possible / flop as f64),
             ]);
         }
     }
     println!("{table}");
-    let (threads, limit) = (rayon::current_num_threads(), limit / 1e9);
+    let (threads, limit) = (rayon::current_num_threads(), gauge.best() / 1e9);
     println!(
-        "\nlimit: {limit:.1} GFLOP/s on {threads} threads, {}",
+        "\nlimit: {limit:.1} GFLOP/s at most on {threads} threads, {}",
         target.isa
     );
 }

@@ -1,8 +1,10 @@
 //! What each of the large choices is worth: the training step without it, beside the step
-//! with all of them, measured in turns.
+//! with all of them, measured in turns, and each as a multiple of what the machine could do
+//! at that moment.
 
 use super::batches::Batches;
 use super::measure::Times;
+use super::peak::Gauge;
 use super::stand::{Stand, Way};
 use crate::cli::Choice;
 use crate::failure::Outcome;
@@ -56,6 +58,7 @@ impl Ablation {
         batches: &Batches,
         seed: u64,
         budget: Duration,
+        gauge: &mut Gauge,
     ) -> Outcome<Ablation> {
         let choices = Choice::value_variants().iter().copied().map(Some);
         let mut stands = Vec::new();
@@ -64,7 +67,7 @@ impl Ablation {
         }
         for _ in 0..ROUNDS {
             for (stand, handle, row) in &mut stands {
-                let times = stand.steady(*handle, batches, budget / ROUNDS)?;
+                let times = stand.steady(*handle, batches, budget / ROUNDS, gauge)?;
                 row.times = row.times.better(times);
             }
         }
@@ -123,13 +126,13 @@ impl fmt::Display for Ablation {
             ("launches", Align::Right),
             ("arena", Align::Right),
         ]);
-        let whole = self.rows[0].times.median.as_secs_f64();
+        let whole = self.rows[0].times.possible;
         for row in &self.rows {
             table.row([
                 row.without.map_or("(nothing left out)".to_string(), name),
                 milliseconds(row.times.median),
                 milliseconds(row.times.least),
-                format!("{:.2}", row.times.median.as_secs_f64() / whole),
+                format!("{:.2}", row.times.possible / whole),
                 row.launches.to_string(),
                 bytes(row.arena),
             ]);

@@ -28,7 +28,7 @@ pub struct Figures {
     /// The training step with other batches, if asked for.
     pub other_batches: Vec<Work>,
     /// Fused multiply-adds that the machine can do with the same threads, as FLOP per
-    /// second; the better of two measurements after that of the step.
+    /// second: the most that was seen between the rounds of steps.
     pub peak: f64,
     /// From the model's text to the code of the initial values and the training step.
     pub compile: Duration,
@@ -81,6 +81,11 @@ impl Work {
     fn rate(&self) -> f64 {
         self.flop as f64 / self.times.median.as_secs_f64()
     }
+
+    /// Of what the machine could have done meanwhile.
+    fn fraction(&self) -> f64 {
+        self.flop as f64 / self.times.possible
+    }
 }
 
 impl Figures {
@@ -101,8 +106,8 @@ impl Figures {
         add("flop_per_step", json!(step.flop));
         add("gflops", json!(step.rate() / 1e9));
         add("peak_gflops", json!(self.peak / 1e9));
-        add("fraction_of_peak", json!(step.rate() / self.peak));
-        add("times_the_limit", json!(self.peak / step.rate()));
+        add("fraction_of_peak", json!(step.fraction()));
+        add("times_the_limit", json!(1.0 / step.fraction()));
         for work in &self.inference {
             let key = if work.batch == 1 {
                 "inference_1"
@@ -153,7 +158,7 @@ impl Figures {
                 work.batch.to_string(),
                 milliseconds(work.times.median),
                 format!("{a_sample:.2}"),
-                format!("{:.1} %", 100.0 * work.rate() / self.peak),
+                format!("{:.1} %", 100.0 * work.fraction()),
             ]);
         }
         table
@@ -167,8 +172,8 @@ impl Figures {
             milliseconds(work.times.least),
             flop(work.flop),
             format!("{:.1}", work.rate() / 1e9),
-            format!("{:.1} %", 100.0 * work.rate() / self.peak),
-            format!("{:.2}", self.peak / work.rate()),
+            format!("{:.1} %", 100.0 * work.fraction()),
+            format!("{:.2}", 1.0 / work.fraction()),
         ]
     }
 }

@@ -23,7 +23,7 @@ use figures::{Figures, Resident, Work};
 use nnc_runtime::files::write_atomically;
 use nnc_runtime::memory::peak_resident;
 use nnc_runtime::train::Phase;
-use peak::peak;
+use peak::Gauge;
 use profile::{Profile, Roofline, profile};
 use scaling::Scaling;
 use stand::{Stand, Way};
@@ -56,18 +56,18 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     let first_step = start.elapsed() - generating;
 
     let budget = Duration::from_secs_f64(args.seconds);
-    let times = stand.steady(handle, &batches, budget)?;
+    let mut gauge = Gauge::new(compiler.target());
+    let times = stand.steady(handle, &batches, budget, &mut gauge)?;
     let resident = peak_resident().map(|peak| Resident {
         peak,
         samples: batches.bytes() as u64,
     });
-    let mut limit = peak(compiler.target());
     let training = Work::new(experiment.batch, times, &step);
     let mut work = |phase, batch: usize| -> Outcome<Work> {
         let batches = Batches::generate(&experiment.fields, batch, seed);
         let compiled = compiler.compiled(phase, batch)?;
         let handle = stand.load(&compiled)?;
-        let times = stand.steady(handle, &batches, budget / SHARE)?;
+        let times = stand.steady(handle, &batches, budget / SHARE, &mut gauge)?;
         stand.unload(handle);
         Ok(Work::new(batch, times, &compiled))
     };
@@ -83,7 +83,6 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
             other_batches.push(work(Phase::Train, batch)?);
         }
     }
-    limit = limit.max(peak(compiler.target()));
     let wanted = args.profile || args.scaling || args.trace.is_some();
     let profile: Option<Profile> = match wanted {
         true => {
@@ -91,7 +90,7 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
             let spans = step.spans.iter();
             let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
             let roofline = Roofline {
-                peak: limit,
+                peak: gauge.best(),
                 bandwidth: Bandwidth::measure(),
             };
             let places: Vec<String> = places.collect();
@@ -103,7 +102,9 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
         write_atomically(file, trace::trace(profile, loaded.name()).as_bytes())?;
     }
     let ablation = match args.ablation {
-        true => Some(Ablation::measure(&compiler, &batches, seed, budget)?),
+        true => Some(Ablation::measure(
+            &compiler, &batches, seed, budget, &mut gauge,
+        )?),
         false => None,
     };
     let scaling = profile.as_ref().filter(|_| args.scaling);
@@ -116,7 +117,7 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
         training,
         inference,
         other_batches,
-        peak: limit,
+        peak: gauge.best(),
         compile,
         first_step,
         memory,

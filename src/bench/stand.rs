@@ -2,6 +2,7 @@
 
 use super::batches::Batches;
 use super::measure::{Times, steady};
+use super::peak::Gauge;
 use crate::cli::Choice;
 use crate::model::{Compiled, Compiler};
 use nnc_runtime::program::{InputKind, Program};
@@ -111,29 +112,35 @@ impl Stand {
         program: Handle,
         batches: &Batches,
         budget: Duration,
+        gauge: &mut Gauge,
     ) -> Result<Times> {
         let Way { entry, arena } = self.way;
-        steady(budget, |round| {
-            self.initialize()?;
-            let machine = &mut self.machine;
-            match (entry, arena) {
-                (Entry::Once, Arena::Once) => machine
-                    .enter(|session| round(&mut |number| batches.step(session, program, number))),
-                (Entry::Once, Arena::EachStep) => machine.enter(|session| {
-                    round(&mut |number| {
-                        renewed(session.renew(program));
-                        batches.step(session, program, number);
-                    });
-                }),
-                (Entry::EachLaunch, arena) => round(&mut |number| {
-                    if arena == Arena::EachStep {
-                        renewed(machine.renew(program));
-                    }
-                    batches.step_entering(machine, program, number);
-                }),
-            }
-            Ok(())
-        })
+        steady(
+            budget,
+            || gauge.now(),
+            |round| {
+                self.initialize()?;
+                let machine = &mut self.machine;
+                match (entry, arena) {
+                    (Entry::Once, Arena::Once) => machine.enter(|session| {
+                        round(&mut |number| batches.step(session, program, number))
+                    }),
+                    (Entry::Once, Arena::EachStep) => machine.enter(|session| {
+                        round(&mut |number| {
+                            renewed(session.renew(program));
+                            batches.step(session, program, number);
+                        });
+                    }),
+                    (Entry::EachLaunch, arena) => round(&mut |number| {
+                        if arena == Arena::EachStep {
+                            renewed(machine.renew(program));
+                        }
+                        batches.step_entering(machine, program, number);
+                    }),
+                }
+                Ok(())
+            },
+        )
     }
 }
 
