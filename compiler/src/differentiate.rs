@@ -27,18 +27,7 @@ pub fn differentiate(step: &Step) -> Step {
         };
         sweeps.new.push(copy);
     }
-    let new = sweeps.new;
-    let outputs = step.outputs.iter();
-    let updates = step.updates.iter();
-    Step {
-        phase: step.phase,
-        inputs: step.inputs.clone(),
-        outputs: outputs
-            .map(|(name, id)| (name.clone(), new[id.index()]))
-            .collect(),
-        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
-        graph: sweeps.g.finish(),
-    }
+    step.moved_to(sweeps.g.finish(), &sweeps.new)
 }
 
 struct Sweeps<'a> {
@@ -54,7 +43,6 @@ struct Sweeps<'a> {
 
 impl Sweeps<'_> {
     fn copy(&mut self, node: &Node) -> NodeId {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|x| self.new[x.index()]).collect();
         let op = match &node.op {
             Op::Scan(scan) => Op::Scan(Box::new(Scan {
                 body: differentiate(&scan.body),
@@ -62,7 +50,8 @@ impl Sweeps<'_> {
             })),
             op => op.clone(),
         };
-        self.g.push_as(op, &inputs, node.ty.clone())
+        self.g
+            .push_as(op, &node.inputs_in(&self.new), node.ty.clone())
     }
 
     fn gradient(&mut self, id: NodeId, node: &Node) -> NodeId {

@@ -127,8 +127,7 @@ fn pass(step: &Step, counts: &mut Counts) -> Step {
             continue;
         }
         rewrite.g.set_origin_at(node.origin);
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
-        let mut copy = rewrite.copy(node, &inputs);
+        let mut copy = rewrite.copy(node, &node.inputs_in(&new));
         while let Some((name, better)) = first_match(&mut rewrite, copy) {
             *counts.entry(name).or_default() += 1;
             copy = better;
@@ -136,17 +135,7 @@ fn pass(step: &Step, counts: &mut Counts) -> Step {
         rewrite.used(copy, uses[id.index()]);
         new.push(copy);
     }
-    let outputs = step.outputs.iter();
-    let updates = step.updates.iter();
-    let mut step = Step {
-        phase: step.phase,
-        inputs: step.inputs.clone(),
-        outputs: outputs
-            .map(|(name, id)| (name.clone(), new[id.index()]))
-            .collect(),
-        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
-        graph: rewrite.g.finish(),
-    };
+    let mut step = step.moved_to(rewrite.g.finish(), &new);
     drop_dead(&mut step);
     step
 }
@@ -190,11 +179,5 @@ fn drop_dead(step: &mut Step) {
             graph.nodes.push(node);
         }
     }
-    step.outputs
-        .iter_mut()
-        .for_each(|(_, id)| *id = new[id.index()]);
-    step.updates
-        .iter_mut()
-        .for_each(|(_, id)| *id = new[id.index()]);
-    step.graph = graph;
+    *step = step.moved_to(graph, &new);
 }

@@ -66,31 +66,17 @@ fn number(graph: &Graph, id: NodeId) -> Option<u64> {
 /// The same step, in which no mask is moved: what moves is 1 where it is true and 0
 /// elsewhere, which can be a tensor in memory if need be.
 pub fn move_numbers(step: &Step) -> Step {
-    let mut g = GraphBuilder::beside(&step.graph.origins);
-    let mut new: Vec<NodeId> = Vec::with_capacity(step.graph.nodes.len());
-    for (_, node) in step.graph.iter() {
-        g.set_origin_at(node.origin);
-        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
+    let g = GraphBuilder::beside(&step.graph.origins);
+    step.rebuilt(g, |g, _, node, new| {
         let moves = matches!(node.op, Op::View(_) | Op::Reshape);
-        let id = if moves && node.ty.dtype == DType::Bool {
-            inputs[0] = g.cast(inputs[0], DType::F32);
-            let moved = g.push_as(node.op.clone(), &inputs, Type::f32(node.ty.shape.clone()));
-            let half = g.constant_like(0.5, moved);
-            g.less(half, moved)
-        } else {
-            g.push_as(node.op.clone(), &inputs, node.ty.clone())
-        };
-        new.push(id);
-    }
-    let outputs = step.outputs.iter();
-    let updates = step.updates.iter();
-    Step {
-        phase: step.phase,
-        inputs: step.inputs.clone(),
-        outputs: outputs
-            .map(|(name, id)| (name.clone(), new[id.index()]))
-            .collect(),
-        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
-        graph: g.finish(),
-    }
+        if !moves || node.ty.dtype != DType::Bool {
+            return g.copy(node, new);
+        }
+        let mask = node.inputs_in(new)[0];
+        let numbers = g.cast(mask, DType::F32);
+        let ty = Type::f32(node.ty.shape.clone());
+        let moved = g.push_as(node.op.clone(), &[numbers], ty);
+        let half = g.constant_like(0.5, moved);
+        g.less(half, moved)
+    })
 }

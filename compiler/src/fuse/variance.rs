@@ -9,7 +9,7 @@
 
 use super::cost;
 use crate::graph::{GraphBuilder, NodeId, Op, Step, is_mean};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The same step, in which sums and sums of squared distances over many rows are found row by row.
 pub fn by_rows(step: &Step) -> Step {
@@ -17,33 +17,12 @@ pub fn by_rows(step: &Step) -> Step {
     if found.is_empty() {
         return step.clone();
     }
-    let mut g = GraphBuilder::sharing(&step.graph.origins);
-    let mut new: Vec<NodeId> = Vec::with_capacity(step.graph.nodes.len());
-    for (id, node) in step.graph.iter() {
-        g.set_origin_at(node.origin);
-        let copy = match found.get(&id) {
-            Some(Part::Sum { x, rows }) => rows.sum(&mut g, new[x.index()]),
-            Some(Part::Squares { x, mean, rows }) => {
-                rows.squares(&mut g, new[x.index()], new[mean.index()])
-            }
-            None => {
-                let inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
-                g.push_as(node.op.clone(), &inputs, node.ty.clone())
-            }
-        };
-        new.push(copy);
-    }
-    let outputs = step.outputs.iter();
-    let updates = step.updates.iter();
-    Step {
-        phase: step.phase,
-        inputs: step.inputs.clone(),
-        outputs: outputs
-            .map(|(name, id)| (name.clone(), new[id.index()]))
-            .collect(),
-        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
-        graph: g.finish(),
-    }
+    let g = GraphBuilder::sharing(&step.graph.origins);
+    step.rebuilt(g, |g, id, node, new| match found.get(&id) {
+        Some(Part::Sum { x, rows }) => rows.sum(g, new[x.index()]),
+        Some(Part::Squares { x, mean, rows }) => rows.squares(g, new[x.index()], new[mean.index()]),
+        None => g.copy(node, new),
+    })
 }
 
 /// What a node is to a variance of `x`.
@@ -54,9 +33,9 @@ enum Part {
     Squares { x: NodeId, mean: NodeId, rows: Rows },
 }
 
-fn variances(step: &Step) -> HashMap<NodeId, Part> {
+fn variances(step: &Step) -> FxHashMap<NodeId, Part> {
     let graph = &step.graph;
-    let mut found = HashMap::new();
+    let mut found = FxHashMap::default();
     for (id, node) in graph.iter() {
         let Op::Sum { axes } = &node.op else { continue };
         let square = graph.node(node.inputs[0]);

@@ -4,6 +4,7 @@
 
 mod build;
 mod contract;
+mod copy;
 mod dump;
 mod exact;
 mod flops;

@@ -43,35 +43,19 @@ pub fn distribute(step: &Step) -> Step {
             read.entry(node.inputs[0]).or_default().insert(position);
         }
     }
-    let mut g = GraphBuilder::sharing(&step.graph.origins);
     let mut parts: BTreeMap<NodeId, Vec<Option<NodeId>>> = BTreeMap::new();
-    let mut new: Vec<NodeId> = Vec::with_capacity(step.graph.nodes.len());
-    for (id, node) in step.graph.iter() {
-        g.set_origin_at(node.origin);
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
-        new.push(match &node.op {
-            Op::Scan(scan) => {
-                let read = read.remove(&id).unwrap_or_default();
-                let results = Loop::new(scan, &inputs, &mut g).results(&read);
-                parts.insert(id, results);
-                // Nobody reads a scan but by its parts.
-                NodeId(0)
-            }
-            Op::Part(position) => parts[&node.inputs[0]][*position].unwrap_or(NodeId(0)),
-            op => g.push_as(op.clone(), &inputs, node.ty.clone()),
-        });
-    }
-    let outputs = step.outputs.iter();
-    let updates = step.updates.iter();
-    Step {
-        phase: step.phase,
-        inputs: step.inputs.clone(),
-        outputs: outputs
-            .map(|(name, id)| (name.clone(), new[id.index()]))
-            .collect(),
-        updates: updates.map(|&(slot, id)| (slot, new[id.index()])).collect(),
-        graph: g.finish(),
-    }
+    let g = GraphBuilder::sharing(&step.graph.origins);
+    step.rebuilt(g, |g, id, node, new| match &node.op {
+        Op::Scan(scan) => {
+            let read = read.remove(&id).unwrap_or_default();
+            let results = Loop::new(scan, &node.inputs_in(new), g).results(&read);
+            parts.insert(id, results);
+            // Nobody reads a scan but by its parts.
+            NodeId(0)
+        }
+        Op::Part(position) => parts[&node.inputs[0]][*position].unwrap_or(NodeId(0)),
+        _ => g.copy(node, new),
+    })
 }
 
 /// Where a node of a body is computed.

@@ -247,15 +247,14 @@ fn unroll(g: &mut GraphBuilder, step: &Step, x: &[NodeId]) -> Vec<NodeId> {
     let mut new: Vec<NodeId> = Vec::new();
     let mut parts: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
     for (id, node) in step.graph.iter() {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|x| new[x.index()]).collect();
         let copy = match &node.op {
             Op::Input(input) => x[input.index()],
             Op::Scan(scan) => {
-                parts.insert(id, unroll_scan(g, scan, &inputs));
+                parts.insert(id, unroll_scan(g, scan, &node.inputs_in(&new)));
                 NodeId(0)
             }
             Op::Part(position) => parts[&node.inputs[0]][*position],
-            op => g.push_as(op.clone(), &inputs, node.ty.clone()),
+            _ => g.copy(node, &new),
         };
         new.push(copy);
     }
