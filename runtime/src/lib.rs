@@ -6,6 +6,7 @@ pub mod error;
 pub mod files;
 pub mod memory;
 mod denormals;
+pub mod shares;
 pub mod pool;
 pub mod workspace;
 pub mod machine;

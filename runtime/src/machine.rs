@@ -148,6 +148,7 @@ impl Session<'_> {
 
     fn step_timed(&mut self, program: Handle, lines: &[Mutex<Vec<Busy>>]) {
         let bound = self.workspace.bound(program);
+        bound.lay_out(self.crew);
         let start = Instant::now();
         self.crew.each(&|worker: Worker<'_>| {
             let mut line = lines[worker.index()]
@@ -167,6 +168,7 @@ impl Session<'_> {
 
     fn launch(&mut self, program: Handle, index: usize) {
         let bound = self.workspace.bound(program);
+        bound.lay_out_one(self.crew, index);
         self.crew.each(&|worker: Worker<'_>| {
             // SAFETY: every thread is here, and `&mut self` keeps everybody else away from
             // the workspace until `each` returns; so do the launches before this one.
@@ -176,6 +178,7 @@ impl Session<'_> {
 
     fn perform(&mut self, program: Handle, fill: Option<&(dyn Fn(&mut Rows<'_>) + Sync)>) {
         let bound = self.workspace.bound(program);
+        bound.lay_out(self.crew);
         self.crew.each(&|worker: Worker<'_>| {
             if let Some(fill) = fill {
                 // SAFETY: `&mut self` keeps everybody else away from the workspace until

@@ -3,6 +3,7 @@
 //! from then on its threads meet at barriers that cost tens of nanoseconds.
 
 use crate::error::{Error, Result};
+use crate::shares::{Shares, Turn};
 use std::any::Any;
 use std::hint;
 use std::ops::Range;
@@ -90,8 +91,18 @@ impl Worker<'_> {
 
     /// This thread's contiguous part of `0..tasks`; sizes differ by one at most.
     pub fn share(self, tasks: u64) -> Range<u64> {
-        let bound = |i: usize| (u128::from(tasks) * i as u128 / self.crew.threads as u128) as u64;
-        bound(self.index)..bound(self.index + 1)
+        self.crew.shares.own(self.index, tasks)
+    }
+
+    /// Lays out this thread's share of a launch that all do after their next meeting.
+    pub fn lay_out(self, turn: Turn, tasks: u64) {
+        self.crew.shares.lay_out(self.index, turn, tasks);
+    }
+
+    /// The next tasks for this thread of a launch that all have laid out; none are left when
+    /// it has no more.
+    pub fn take(self, turn: Turn) -> Option<Range<u64>> {
+        self.crew.shares.take(self.index, turn)
     }
 
     /// Waits until all threads are here; what they wrote before, all see after.
@@ -106,6 +117,7 @@ type Job<'a> = &'a (dyn Fn(Worker<'_>) + Sync + 'a);
 pub struct Crew {
     threads: usize,
     barrier: Barrier,
+    shares: Shares,
     /// Counts jobs; a new value tells the followers to run `job`.
     call: Padded<AtomicUsize>,
     job: RwLock<Option<Job<'static>>>,
@@ -128,6 +140,7 @@ impl Crew {
         Crew {
             threads,
             barrier: Barrier::new(threads),
+            shares: Shares::new(threads),
             call: Padded(AtomicUsize::new(0)),
             job: RwLock::new(None),
             dismissed: AtomicBool::new(false),
@@ -135,6 +148,13 @@ impl Crew {
             wake: Condvar::new(),
             sleepers: AtomicUsize::new(0),
             panic: Mutex::new(None),
+        }
+    }
+
+    /// Lays out all threads' shares of the first launch of the next job.
+    pub fn lay_out(&self, turn: Turn, tasks: u64) {
+        for thread in 0..self.threads {
+            self.shares.lay_out(thread, turn, tasks);
         }
     }
 
@@ -330,7 +350,7 @@ fn wait_briefly(spins: u32, done: &impl Fn() -> bool) -> bool {
 /// A cache line of its own (two, as processors fetch them in pairs).
 #[derive(Debug)]
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(crate) struct Padded<T>(pub T);
 
 /// Locks; our mutexes guard nothing that a panic leaves half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -366,18 +386,6 @@ mod tests {
                 assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
             }
         }
-    }
-
-    #[test]
-    fn shares_do_not_overflow() {
-        let pool = Pool::new(3).unwrap();
-        let last = AtomicU64::new(0);
-        pool.enter(|crew| {
-            crew.each(&|worker| {
-                last.fetch_max(worker.share(u64::MAX).end, Ordering::Relaxed);
-            });
-        });
-        assert_eq!(last.into_inner(), u64::MAX);
     }
 
     #[test]

@@ -4,11 +4,12 @@
 use crate::denormals::FlushToZero;
 use crate::error::Result;
 use crate::memory::{self, Region};
-use crate::pool::Worker;
+use crate::pool::{Crew, Worker};
 use crate::program::{
     Element, InputBinding, InputKind, KernelFn, Place, Program, Region as Lifetime, SlotBinding,
     SlotKind, SlotTable,
 };
+use crate::shares::{MOST_TASKS, Turn};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -224,17 +225,10 @@ struct BoundLaunch {
     alone: bool,
     /// Whether the next launch may run only when all threads are through with this one.
     meet: bool,
-}
-
-impl BoundLaunch {
-    /// A thread's tasks.
-    fn share(&self, worker: Worker<'_>) -> Range<u64> {
-        match (self.alone, worker.index()) {
-            (false, _) => worker.share(self.tasks),
-            (true, 0) => 0..self.tasks,
-            (true, _) => 0..0,
-        }
-    }
+    /// The launches that threads share, counted by turns.
+    turn: Turn,
+    /// How many tasks the next launch has that threads share; none if it is the last.
+    following: u64,
 }
 
 impl fmt::Debug for Bound {
@@ -267,9 +261,12 @@ impl Bound {
                 tasks: launch.tasks,
                 alone,
                 meet: false,
+                turn: 0,
+                following: 0,
             });
             places += launch.args.len();
         }
+        number_shared(&mut launches);
         let samples = check_inputs(&program);
         let mut bound = Bound {
             program,
@@ -305,11 +302,23 @@ impl Bound {
         Ok(())
     }
 
+    /// Lays out the tasks of the first launch that threads share, before they perform a step.
+    pub(crate) fn lay_out(&self, crew: &Crew) {
+        if let Some(first) = self.launches.iter().find(|launch| !launch.alone) {
+            crew.lay_out(first.turn, first.tasks);
+        }
+    }
+
+    /// Lays out the tasks of one launch, before threads perform it.
+    pub(crate) fn lay_out_one(&self, crew: &Crew, index: usize) {
+        crew.lay_out(self.launches[index].turn, self.launches[index].tasks);
+    }
+
     /// One thread's part of a step.
     ///
     /// # Safety
-    /// All threads of the crew call this together, and meanwhile nobody else
-    /// touches the workspace.
+    /// All threads of the crew call this together after [`Bound::lay_out`], and meanwhile
+    /// nobody else touches the workspace.
     pub(crate) unsafe fn perform(&self, worker: Worker<'_>) {
         let _flush = FlushToZero::new();
         for launch in &self.launches {
@@ -321,8 +330,8 @@ impl Bound {
         }
     }
 
-    /// One thread's part of a step, telling when it began and ended each launch that it
-    /// had a share of.
+    /// One thread's part of a step, telling when it began and ended each launch of which it
+    /// did tasks.
     ///
     /// # Safety
     /// As for `perform`.
@@ -335,8 +344,7 @@ impl Bound {
         for (index, launch) in self.launches.iter().enumerate() {
             let begun = Instant::now();
             // SAFETY: as in `perform`.
-            unsafe { self.launch(launch, worker) };
-            if !launch.share(worker).is_empty() {
+            if unsafe { self.launch(launch, worker) } {
                 tell(index, begun..Instant::now());
             }
             if launch.meet {
@@ -348,23 +356,36 @@ impl Bound {
     /// One thread's part of one launch, by its position in the program.
     ///
     /// # Safety
-    /// As for `perform`, and all launches before it are complete.
+    /// As for `perform`, but after [`Bound::lay_out_one`], and all launches before it are complete.
     pub(crate) unsafe fn perform_one(&self, index: usize, worker: Worker<'_>) {
         let _flush = FlushToZero::new();
         // SAFETY: passed on.
         unsafe { self.launch(&self.launches[index], worker) };
     }
 
+    /// One thread's part of a launch; whether there was any.
+    ///
     /// # Safety
     /// As for `perform_one`.
-    unsafe fn launch(&self, launch: &BoundLaunch, worker: Worker<'_>) {
-        let share = launch.share(worker);
-        if !share.is_empty() {
-            let args = self.addresses.0[launch.first..].as_ptr();
-            // SAFETY: by the contract of `Program`, the kernel touches only the tensors
-            // of its arguments, and tasks of one launch may run at once.
-            unsafe { (launch.kernel)(args, share.start, share.end) };
+    unsafe fn launch(&self, launch: &BoundLaunch, worker: Worker<'_>) -> bool {
+        let args = self.addresses.0[launch.first..].as_ptr();
+        // SAFETY: by the contract of `Program`, the kernel touches only the tensors
+        // of its arguments, and tasks of one launch may run at once.
+        let perform = |tasks: Range<u64>| unsafe { (launch.kernel)(args, tasks.start, tasks.end) };
+        if launch.alone {
+            let has_any = worker.index() == 0 && launch.tasks > 0;
+            if has_any {
+                perform(0..launch.tasks);
+            }
+            return has_any;
         }
+        let mut has_any = false;
+        while let Some(tasks) = worker.take(launch.turn) {
+            perform(tasks);
+            has_any = true;
+        }
+        worker.lay_out(1 - launch.turn, launch.following);
+        has_any
     }
 
     /// One thread's samples of all fields, to be filled in.
@@ -416,6 +437,23 @@ impl Rows<'_> {
         // apart from the others. `rows` promises that no other thread has these samples,
         // and `&mut self` that this one has no second reference to them.
         unsafe { std::slice::from_raw_parts_mut(address, elements) }
+    }
+}
+
+/// Gives turns to the launches that threads share.
+fn number_shared(launches: &mut [BoundLaunch]) {
+    let mut following = 0;
+    let mut turn = 0;
+    for launch in launches.iter_mut().rev().filter(|launch| !launch.alone) {
+        assert!(
+            launch.tasks <= MOST_TASKS,
+            "runtime: {} tasks",
+            launch.tasks
+        );
+        turn = 1 - turn;
+        launch.turn = turn;
+        launch.following = following;
+        following = launch.tasks;
     }
 }
 

@@ -1,0 +1,176 @@
+//! Who does which tasks of a launch. Each thread has a share of its own, the same in every
+//! step, so that it finds in its caches what it left there; it takes it in ever smaller
+//! pieces from the front. A thread that is through with its own takes pieces from the end of the
+//! share of which most is left: so a processor that is slower for a while, as when another guest
+//! of the machine has it, holds up the others for the length of a task and not for its whole
+//! lag. Which thread does a task makes no difference to what it writes.
+
+use crate::pool::Padded;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is left of every thread's share, of two launches by turns: while threads help each other
+/// to end one, each lays out its share of the next.
+#[derive(Debug)]
+pub struct Shares {
+    threads: Vec<Padded<[AtomicU64; 2]>>,
+}
+
+/// Of two launches in a row, which.
+pub type Turn = usize;
+
+/// More tasks than this are not counted.
+pub const MOST_TASKS: u64 = u32::MAX as u64;
+
+/// A piece is such a part of what is left of a share.
+const PIECES: u64 = 3;
+
+/// What is left that is less is not worth the way to another thread's caches: its owner is
+/// about to do it.
+const WORTH_HELP: u64 = 2;
+
+impl Shares {
+    /// Of so many threads, with nothing left.
+    pub fn new(threads: usize) -> Shares {
+        let threads = (0..threads).map(|_| Padded(Default::default()));
+        Shares {
+            threads: threads.collect(),
+        }
+    }
+
+    /// The contiguous part of `0..tasks` that is a thread's own; sizes differ by one at most.
+    pub fn own(&self, thread: usize, tasks: u64) -> Range<u64> {
+        let threads = self.threads.len() as u128;
+        let bound = |i: usize| (u128::from(tasks) * i as u128 / threads) as u64;
+        bound(thread)..bound(thread + 1)
+    }
+
+    /// Lays out a thread's share of a launch's tasks. Nobody takes any until all have met again.
+    pub fn lay_out(&self, thread: usize, turn: Turn, tasks: u64) {
+        let left = packed(self.own(thread, tasks));
+        self.threads[thread].0[turn].store(left, Ordering::Release);
+    }
+
+    /// The next tasks for a thread: its own, then what it can help others with.
+    pub fn take(&self, thread: usize, turn: Turn) -> Option<Range<u64>> {
+        let own = &self.threads[thread].0[turn];
+        take(own, 1, |left, piece| {
+            let middle = left.start + piece;
+            (left.start..middle, middle..left.end)
+        })
+        .or_else(|| self.help(turn))
+    }
+
+    fn help(&self, turn: Turn) -> Option<Range<u64>> {
+        loop {
+            let left = |share: &&AtomicU64| {
+                let left = unpacked(share.load(Ordering::Acquire));
+                left.end - left.start
+            };
+            let shares = self.threads.iter().map(|share| &share.0[turn]);
+            let most = shares.max_by_key(left)?;
+            if left(&most) < WORTH_HELP {
+                return None;
+            }
+            let taken = take(most, WORTH_HELP, |left, piece| {
+                let middle = left.end - piece;
+                (middle..left.end, left.start..middle)
+            });
+            if taken.is_some() {
+                return taken;
+            }
+        }
+    }
+}
+
+/// Takes a piece of a share of which so much is left, at least; `cut` says which piece and what
+/// is left then.
+fn take(
+    share: &AtomicU64,
+    least: u64,
+    cut: impl Fn(Range<u64>, u64) -> (Range<u64>, Range<u64>),
+) -> Option<Range<u64>> {
+    let mut seen = share.load(Ordering::Acquire);
+    loop {
+        let left = unpacked(seen);
+        let count = left.end - left.start;
+        if count < least {
+            return None;
+        }
+        let (taken, rest) = cut(left, count.div_ceil(PIECES));
+        match share.compare_exchange_weak(seen, packed(rest), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(taken),
+            Err(now) => seen = now,
+        }
+    }
+}
+
+fn packed(tasks: Range<u64>) -> u64 {
+    assert!(tasks.end <= MOST_TASKS, "runtime: {} tasks", tasks.end);
+    tasks.start << u32::BITS | tasks.end
+}
+
+fn unpacked(left: u64) -> Range<u64> {
+    left >> u32::BITS..left & MOST_TASKS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_differ_by_one_at_most_and_do_not_overflow() {
+        let shares = Shares::new(3);
+        let sizes: Vec<u64> = (0..3)
+            .map(|thread| shares.own(thread, 11))
+            .map(|share| share.end - share.start)
+            .collect();
+        assert_eq!(sizes.iter().sum::<u64>(), 11);
+        assert!(sizes.iter().all(|size| (3..=4).contains(size)));
+        assert_eq!(shares.own(2, u64::MAX).end, u64::MAX);
+    }
+
+    /// One thread alone does its own share in order, then what the others leave, but for one
+    /// task of each.
+    #[test]
+    fn who_is_through_helps_from_the_end() {
+        let shares = Shares::new(3);
+        (0..3).for_each(|thread| shares.lay_out(thread, 1, 30));
+        let mut taken: Vec<u64> = Vec::new();
+        while let Some(tasks) = shares.take(1, 1) {
+            taken.extend(tasks);
+        }
+        assert_eq!(taken[..10], (10..20).collect::<Vec<u64>>());
+        taken.sort_unstable();
+        let left_to_others = [0, 20];
+        let expected: Vec<u64> = (0..30).filter(|n| !left_to_others.contains(n)).collect();
+        assert_eq!(taken, expected);
+        assert_eq!(shares.take(0, 1), Some(0..1));
+        assert_eq!(shares.take(0, 1), None);
+        assert_eq!(shares.take(2, 0), None, "the other launch has none");
+    }
+
+    /// However many take at once, each task is taken once.
+    #[test]
+    fn every_task_is_taken_once() {
+        const TASKS: u64 = 1000;
+        for threads in [1, 2, 5] {
+            let shares = Shares::new(threads);
+            let done: Vec<AtomicU64> = (0..TASKS).map(|_| AtomicU64::new(0)).collect();
+            (0..threads).for_each(|thread| shares.lay_out(thread, 0, TASKS));
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (shares, done) = (&shares, &done);
+                    scope.spawn(move || {
+                        while let Some(tasks) = shares.take(thread, 0) {
+                            for task in tasks {
+                                done[task as usize].fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    });
+                }
+            });
+            assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        }
+    }
+}
