@@ -1,7 +1,7 @@
 //! Who does which tasks of a launch. Each thread has a share of its own, the same in every
 //! step, so that it finds in its caches what it left there; it takes it in ever smaller
-//! pieces from the front. A thread that is through with its own takes pieces from the end of the
-//! share of which most is left: so a processor that is slower for a while, as when another guest
+//! pieces from one end, in the next launch from the other. A thread that is through with its own takes
+//! pieces from the far end of the share of which most is left: so a processor that is slower for a while, as when another guest
 //! of the machine has it, holds up the others for the length of a task and not for its whole
 //! lag. Which thread does a task makes no difference to what it writes.
 
@@ -54,11 +54,7 @@ impl Shares {
     /// The next tasks for a thread: its own, then what it can help others with.
     pub fn take(&self, thread: usize, turn: Turn) -> Option<Range<u64>> {
         let own = &self.threads[thread].0[turn];
-        take(own, 1, |left, piece| {
-            let middle = left.start + piece;
-            (left.start..middle, middle..left.end)
-        })
-        .or_else(|| self.help(turn))
+        take(own, 1, FROM[turn]).or_else(|| self.help(turn))
     }
 
     fn help(&self, turn: Turn) -> Option<Range<u64>> {
@@ -72,10 +68,7 @@ impl Shares {
             if left(&most) < WORTH_HELP {
                 return None;
             }
-            let taken = take(most, WORTH_HELP, |left, piece| {
-                let middle = left.end - piece;
-                (middle..left.end, left.start..middle)
-            });
+            let taken = take(most, WORTH_HELP, FROM[1 - turn]);
             if taken.is_some() {
                 return taken;
             }
@@ -83,13 +76,18 @@ impl Shares {
     }
 }
 
-/// Takes a piece of a share of which so much is left, at least; `cut` says which piece and what
-/// is left then.
-fn take(
-    share: &AtomicU64,
-    least: u64,
-    cut: impl Fn(Range<u64>, u64) -> (Range<u64>, Range<u64>),
-) -> Option<Range<u64>> {
+/// Which end of its share a thread begins with, by turns: what it did last in the launch before
+/// is in its caches still, where all that it did in it would not fit.
+const FROM: [End; 2] = [End::Front, End::Back];
+
+#[derive(Clone, Copy)]
+enum End {
+    Front,
+    Back,
+}
+
+/// Takes a piece of a share of which so much is left, at least.
+fn take(share: &AtomicU64, least: u64, from: End) -> Option<Range<u64>> {
     let mut seen = share.load(Ordering::Acquire);
     loop {
         let left = unpacked(seen);
@@ -97,7 +95,17 @@ fn take(
         if count < least {
             return None;
         }
-        let (taken, rest) = cut(left, count.div_ceil(PIECES));
+        let piece = count.div_ceil(PIECES);
+        let (taken, rest) = match from {
+            End::Front => {
+                let middle = left.start + piece;
+                (left.start..middle, middle..left.end)
+            }
+            End::Back => {
+                let middle = left.end - piece;
+                (middle..left.end, left.start..middle)
+            }
+        };
         match share.compare_exchange_weak(seen, packed(rest), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Some(taken),
             Err(now) => seen = now,
@@ -130,24 +138,31 @@ mod tests {
         assert_eq!(shares.own(2, u64::MAX).end, u64::MAX);
     }
 
-    /// One thread alone does its own share in order, then what the others leave, but for one
-    /// task of each.
+    /// One thread alone does its own share, then what the others leave, but for one task of each:
+    /// that with which they begin.
     #[test]
-    fn who_is_through_helps_from_the_end() {
-        let shares = Shares::new(3);
-        (0..3).for_each(|thread| shares.lay_out(thread, 1, 30));
-        let mut taken: Vec<u64> = Vec::new();
-        while let Some(tasks) = shares.take(1, 1) {
-            taken.extend(tasks);
+    fn who_is_through_helps_from_the_far_end() {
+        for (turn, first, left_to_others) in [(0, 10, [0, 20]), (1, 19, [9, 29])] {
+            let shares = Shares::new(3);
+            (0..3).for_each(|thread| shares.lay_out(thread, turn, 30));
+            let mut taken: Vec<u64> = Vec::new();
+            let piece = shares.take(1, turn);
+            assert!(piece.as_ref().is_some_and(|piece| piece.contains(&first)));
+            taken.extend(piece.into_iter().flatten());
+            while let Some(tasks) = shares.take(1, turn) {
+                taken.extend(tasks);
+            }
+            assert!(taken[..10].iter().all(|task| (10..20).contains(task)));
+            taken.sort_unstable();
+            let expected: Vec<u64> = (0..30).filter(|n| !left_to_others.contains(n)).collect();
+            assert_eq!(taken, expected);
+            for thread in [0, 2] {
+                let own = left_to_others[thread / 2];
+                assert_eq!(shares.take(thread, turn), Some(own..own + 1));
+                assert_eq!(shares.take(thread, turn), None);
+            }
+            assert_eq!(shares.take(2, 1 - turn), None, "the other launch has none");
         }
-        assert_eq!(taken[..10], (10..20).collect::<Vec<u64>>());
-        taken.sort_unstable();
-        let left_to_others = [0, 20];
-        let expected: Vec<u64> = (0..30).filter(|n| !left_to_others.contains(n)).collect();
-        assert_eq!(taken, expected);
-        assert_eq!(shares.take(0, 1), Some(0..1));
-        assert_eq!(shares.take(0, 1), None);
-        assert_eq!(shares.take(2, 0), None, "the other launch has none");
     }
 
     /// However many take at once, each task is taken once.
