@@ -119,6 +119,7 @@ The text is a function of weights, prompt and seed.")]
 Examples:
   nnc bench models/mnist_cnn.nn --threads 2 --json
   nnc bench models/mnist_cnn.nn --profile --trace step.json    where the time goes
+  nnc bench models/vgg16.nn --batch 1 --profile --of inference the same of the net alone
   nnc bench models/mnist_cnn.nn --scaling --batches            more threads, other batches
   nnc bench models/mnist_cnn.nn --ablation                     what the large choices are worth
   nnc bench models/mnist_cnn.nn --without fusion --profile     one of them left out")]
@@ -385,6 +386,9 @@ pub struct BenchArgs {
     /// Show each kernel's time, work and memory traffic, beside what the machine allows.
     #[arg(long)]
     pub profile: bool,
+    /// What --profile, --scaling and --trace look at.
+    #[arg(long, value_name = "PROGRAM", default_value = "training")]
+    pub of: Profiled,
     /// Show how each kernel's work would divide among more threads.
     #[arg(long)]
     pub scaling: bool,
@@ -437,6 +441,15 @@ pub enum Choice {
     StaticMemory,
     /// One entry into the thread pool for many steps; without: one for each launch.
     OneEntry,
+}
+
+/// What can be looked at kernel by kernel.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profiled {
+    /// The training step.
+    Training,
+    /// The net alone, at the same batch.
+    Inference,
 }
 
 /// More threads than this are a mistake.

@@ -12,14 +12,15 @@ mod scaling;
 mod stand;
 mod trace;
 
-use crate::cli::BenchArgs;
-use crate::failure::Outcome;
-use crate::model::{Compiler, Loaded};
+use crate::cli::{BenchArgs, Profiled};
+use crate::failure::{Failure, Outcome};
+use crate::model::{Compiled, Compiler, Loaded};
 use crate::report::Report;
 use ablation::Ablation;
 use bandwidth::Bandwidth;
 use batches::Batches;
 use figures::{Figures, Resident, Work};
+use nnc_runtime::Handle;
 use nnc_runtime::files::write_atomically;
 use nnc_runtime::memory::peak_resident;
 use nnc_runtime::train::Phase;
@@ -86,13 +87,17 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     let wanted = args.profile || args.scaling || args.trace.is_some();
     let profile: Option<Profile> = match wanted {
         true => {
+            let (program, handle) = match args.of {
+                Profiled::Training => (step, handle),
+                Profiled::Inference => inference_program(&compiler, &mut stand, &batches)?,
+            };
             stand.initialize()?;
-            let spans = step.spans.iter();
-            let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
             let roofline = Roofline {
                 peak: gauge.best(),
                 bandwidth: Bandwidth::measure(),
             };
+            let spans = program.spans.iter();
+            let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
             let places: Vec<String> = places.collect();
             Some(profile(&mut stand.machine, handle, &places, roofline))
         }
@@ -130,6 +135,27 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
         true => report.result(figures.json()),
         false => report.result(&figures),
     }
+}
+
+/// The net alone, loaded and with its samples in place.
+fn inference_program(
+    compiler: &Compiler<'_>,
+    stand: &mut Stand,
+    batches: &Batches,
+) -> Outcome<(Compiled, Handle)> {
+    if !compiler.has(Phase::Predict) {
+        let failure = Failure::model(
+            "no-inference",
+            "`train` applies no net to fields of the data alone",
+        );
+        return Err(failure
+            .help("`--of training` looks at the step, which every model has")
+            .into());
+    }
+    let program = compiler.compiled(Phase::Predict, compiler.batch())?;
+    let handle = stand.load(&program)?;
+    stand.once(handle, batches);
+    Ok((program, handle))
 }
 
 /// Batches to compare with one: smaller and larger ones.

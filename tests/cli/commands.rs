@@ -352,6 +352,10 @@ fn bench_promises_its_keys() {
     for part in parts {
         assert!(table.contains(part), "no {part} in\n{table}");
     }
+    let words = "bench digits.nn --seconds 0.01 --profile --of inference";
+    let table = place.nnc(words).exits(0).out;
+    assert!(table.contains("digits.nn:4 digits_mlp/dense_1"), "{table}");
+    assert!(!table.contains("digits.nn:11 adam"), "{table}");
     let trace: serde_json::Value =
         serde_json::from_slice(&fs::read(place.path("trace.json")).unwrap()).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();

@@ -1,7 +1,6 @@
 //! A contraction's code: one driver, which walks the tasks it is given, and a
 //! function for each size of tile, which does all the arithmetic.
 
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind,
     UserFuncName, Value, types,
@@ -9,6 +8,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
+use super::count::Count;
 use super::tile::{FRAME_ENTRY, Tile, frame_bytes, tile_signature, trips_entry};
 use super::tile_portable::tile_portable;
 use super::tile_wide::tile_wide;
@@ -316,19 +316,9 @@ impl Driver<'_> {
 
     /// `for index in first..end`.
     fn loop_over(&mut self, first: Value, end: Value, body: &mut dyn FnMut(&mut Self, Value)) {
-        let head = self.builder.create_block();
-        let inside = self.builder.create_block();
-        let after = self.builder.create_block();
-        let index = self.builder.append_block_param(head, types::I64);
-        self.builder.ins().jump(head, &[first.into()]);
-        self.builder.switch_to_block(head);
-        let more = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, end);
-        self.builder.ins().brif(more, inside, &[], after, &[]);
-        self.builder.switch_to_block(inside);
-        body(self, index);
-        let next = self.builder.ins().iadd_imm_s(index, 1);
-        self.builder.ins().jump(head, &[next.into()]);
-        self.builder.switch_to_block(after);
+        let count = Count::begin(&mut self.builder, first, end);
+        body(self, count.index);
+        count.end(&mut self.builder);
     }
 
     fn at_most(&mut self, value: Value, bound: usize) -> Value {

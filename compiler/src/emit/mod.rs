@@ -2,6 +2,7 @@
 //! compiled in parallel.
 
 mod contraction;
+mod count;
 pub mod loops;
 mod machine;
 mod peak;

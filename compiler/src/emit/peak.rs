@@ -1,12 +1,12 @@
 //! A kernel that does nothing but multiply and add, as fast as an instruction set
 //! can: the limit that measurements are held against.
 
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use iced_x86::code_asm::registers::gpr64;
 
+use super::count::Count;
 use super::tile::tile_signature;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, import, kernel_signature};
 use super::wide_asm::{Vector, WideAsm, must};
@@ -50,17 +50,9 @@ fn driver(config: TargetFrontendConfig) -> ir::Function {
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let parameters = b.block_params(entry).to_vec();
-    let (head, inside, after) = (b.create_block(), b.create_block(), b.create_block());
-    let task = b.append_block_param(head, types::I64);
-    b.ins().jump(head, &[parameters[1].into()]);
-    b.switch_to_block(head);
-    let more = b.ins().icmp(IntCC::UnsignedLessThan, task, parameters[2]);
-    b.ins().brif(more, inside, &[], after, &[]);
-    b.switch_to_block(inside);
+    let tasks = Count::begin(&mut b, parameters[1], parameters[2]);
     b.ins().call(rounds, &[parameters[0]]);
-    let next = b.ins().iadd_imm_s(task, 1);
-    b.ins().jump(head, &[next.into()]);
-    b.switch_to_block(after);
+    tasks.end(&mut b);
     b.ins().return_(&[]);
     b.seal_all_blocks();
     b.finalize(config);

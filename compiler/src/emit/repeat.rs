@@ -1,10 +1,10 @@
 //! The code of a loop over time: a driver that goes through time for each part of the
 //! batch and calls the body's kernels, which follow it in the same unit.
 
+use super::count::Count;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, UNIT_NAMESPACE, import, kernel_signature};
 use crate::graph::TimeOrder;
 use crate::schedule::{Argument, Plan, RepeatPlan, RepeatedLaunch};
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind,
     UserExternalName, UserFuncName, Value, types,
@@ -209,18 +209,8 @@ impl Driver<'_> {
 
     /// `for index in first..end`.
     fn loop_over(&mut self, first: Value, end: Value, body: &mut dyn FnMut(&mut Self, Value)) {
-        let head = self.builder.create_block();
-        let inside = self.builder.create_block();
-        let after = self.builder.create_block();
-        let index = self.builder.append_block_param(head, types::I64);
-        self.builder.ins().jump(head, &[first.into()]);
-        self.builder.switch_to_block(head);
-        let more = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, end);
-        self.builder.ins().brif(more, inside, &[], after, &[]);
-        self.builder.switch_to_block(inside);
-        body(self, index);
-        let next = self.builder.ins().iadd_imm_s(index, 1);
-        self.builder.ins().jump(head, &[next.into()]);
-        self.builder.switch_to_block(after);
+        let count = Count::begin(&mut self.builder, first, end);
+        body(self, count.index);
+        count.end(&mut self.builder);
     }
 }

@@ -9,9 +9,9 @@ mod values;
 mod iterate;
 mod stages;
 
+use super::count::Count;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
 use crate::schedule::loops::{Dims, Kind, LoopPlan};
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -104,20 +104,9 @@ impl<'a> Emitter<'a> {
     /// `for task in begin..end`
     fn task_loop(&mut self, begin: ir::Value, end: ir::Value) {
         self.hoist(&self.all_stages());
-        let header = self.b.create_block();
-        let body = self.b.create_block();
-        let exit = self.b.create_block();
-        let task = self.b.append_block_param(header, types::I64);
-        self.b.ins().jump(header, &[begin.into()]);
-        self.b.switch_to_block(header);
-        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, task, end);
-        self.b.ins().brif(more, body, &[], exit, &[]);
-
-        self.b.switch_to_block(body);
-        self.task(task);
-        let next = self.b.ins().iadd_imm_u(task, 1);
-        self.b.ins().jump(header, &[next.into()]);
-        self.b.switch_to_block(exit);
+        let tasks = Count::begin(&mut self.b, begin, end);
+        self.task(tasks.index);
+        tasks.end(&mut self.b);
     }
 
     /// A task is an index of each whole task loop and a chunk of the next.

@@ -5,43 +5,29 @@ use super::scope::Frame;
 use super::{Emitter, Vector};
 use crate::emit::scalar::{self, Lanes};
 use crate::nest::Combine;
-use crate::schedule::loops::{Kind, Sink, StagePlan};
+use crate::schedule::loops::{Kind, Sink, StagePlan, Turn};
 use cranelift_codegen::ir::{self, InstBuilder};
+use std::ops::Range;
 
 impl<'a> Emitter<'a> {
     /// All stages at a point (or a block of points, one to a lane).
     pub fn point(&mut self) {
         let flat = &self.plan.flat;
         self.bind_known_quotients();
-        let mut next = 0;
-        while let Some(stage) = flat.stages.get(next) {
-            let at_point = |stage: usize| matches!(flat.stages.get(stage), Some(s) if s.over.is_empty() && s.store().is_some());
-            let together = (next..).take_while(|&stage| at_point(stage)).count();
-            match &stage.sink {
-                Sink::Reduce(_) => {
-                    if self.done >> next & 1 == 0 {
-                        self.reduce(next);
-                    }
-                    next += 1;
-                }
-                Sink::Store(_) if together > 0 => {
-                    self.store_at_point(next, together);
-                    next += together;
-                }
-                Sink::Store(_) => {
-                    self.store_over(next);
-                    next += 1;
-                }
+        for turn in flat.turns() {
+            match turn {
+                Turn::Reduce(stage) if self.done >> stage & 1 == 0 => self.reduce(stage),
+                Turn::Reduce(_) => {}
+                Turn::StoresAtPoint(stages) => self.store_at_point(stages),
+                Turn::StoreOver(stage) => self.store_over(stage),
             }
         }
     }
 
-    /// Neighbouring stores read everything before they write anything: an update in
-    /// place sees the old values of all tensors.
-    fn store_at_point(&mut self, first: usize, count: usize) {
+    fn store_at_point(&mut self, stages: Range<usize>) {
         let flat = &self.plan.flat;
         let mut writes = Vec::new();
-        for stage in &flat.stages[first..first + count] {
+        for stage in &flat.stages[stages] {
             let Some(access) = stage.store() else {
                 continue;
             };
@@ -61,7 +47,7 @@ impl<'a> Emitter<'a> {
         let flat = &self.plan.flat;
         let over = &flat.stages[stage].over;
         let body: &mut LoopBody<'_, 'a> = &mut |e: &mut Emitter<'a>, _: &[ir::Value]| {
-            e.store_at_point(stage, 1);
+            e.store_at_point(stage..stage + 1);
             Vec::new()
         };
         self.stage_loops(stage, over, &[], body);

@@ -4,7 +4,8 @@ use super::build::{Body, Builder, Span};
 use super::program::{Item, Op, Origin, Virtual, Width};
 use crate::bug::bug;
 use crate::nest::{BinaryOp, Combine};
-use crate::schedule::loops::{Dims, Kind, Sink, StagePlan, Value, ValueId};
+use crate::schedule::loops::{Dims, Kind, Sink, StagePlan, Turn, Value, ValueId};
+use std::ops::Range;
 
 impl<'a> Builder<'a> {
     /// Computes here what the stages need and what does not depend on the loops further in.
@@ -114,35 +115,20 @@ impl<'a> Builder<'a> {
     /// All stages at a point.
     pub fn point(&mut self) {
         let flat = &self.plan.flat;
-        let mut next = 0;
-        while let Some(stage) = flat.stages.get(next) {
-            let at_point = |stage: usize| matches!(flat.stages.get(stage), Some(s) if s.over.is_empty() && s.store().is_some());
-            let together = (next..).take_while(|&stage| at_point(stage)).count();
-            match &stage.sink {
-                Sink::Reduce(_) => {
-                    if self.done >> next & 1 == 0 {
-                        self.reduce(next);
-                    }
-                    next += 1;
-                }
-                Sink::Store(_) if together > 0 => {
-                    self.store_at_point(next, together);
-                    next += together;
-                }
-                Sink::Store(_) => {
-                    self.store_over(next);
-                    next += 1;
-                }
+        for turn in flat.turns() {
+            match turn {
+                Turn::Reduce(stage) if self.done >> stage & 1 == 0 => self.reduce(stage),
+                Turn::Reduce(_) => {}
+                Turn::StoresAtPoint(stages) => self.store_at_point(stages),
+                Turn::StoreOver(stage) => self.store_over(stage),
             }
         }
     }
 
-    /// Neighbouring stores read everything before they write anything: an update in
-    /// place sees the old values of all tensors.
-    fn store_at_point(&mut self, first: usize, count: usize) {
+    fn store_at_point(&mut self, stages: Range<usize>) {
         let flat = &self.plan.flat;
         let mut writes = Vec::new();
-        for stage in &flat.stages[first..first + count] {
+        for stage in &flat.stages[stages] {
             let Some(access) = stage.store() else {
                 continue;
             };
@@ -164,7 +150,7 @@ impl<'a> Builder<'a> {
         self.hoist_inputs(stage);
         let over = &self.plan.flat.stages[stage].over;
         self.stage_loops(stage, over, &[], &mut |b, _| {
-            b.store_at_point(stage, 1);
+            b.store_at_point(stage..stage + 1);
             Vec::new()
         });
     }

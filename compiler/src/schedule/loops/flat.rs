@@ -7,6 +7,7 @@ use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
 use crate::nest::{BinaryOp, BufferId, Combine, Kernel, Scalar, ScalarId, Stage, UnaryOp};
 use crate::schedule::PlacedBuffer;
+use std::ops::Range;
 
 /// Loops, values and stages of a kernel over flat addresses.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -93,6 +94,18 @@ pub enum Sink {
     Reduce(Combine),
     /// They are written to memory.
     Store(Access),
+}
+
+/// What is done next at a point.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// A reduction, the number of its stage.
+    Reduce(usize),
+    /// Neighbouring stores of one element each. They read everything before they write
+    /// anything: an update in place sees the old values of all tensors.
+    StoresAtPoint(Range<usize>),
+    /// A store with loops of its own.
+    StoreOver(usize),
 }
 
 /// What a value is.
@@ -324,6 +337,25 @@ impl FlatStage {
 }
 
 impl Flat {
+    /// All stages, in the order in which a point runs them.
+    pub fn turns(&self) -> Vec<Turn> {
+        let mut turns: Vec<Turn> = Vec::new();
+        for (number, stage) in self.stages.iter().enumerate() {
+            let at_point = stage.over.is_empty();
+            match (&stage.sink, turns.last_mut()) {
+                (Sink::Reduce(_), _) => turns.push(Turn::Reduce(number)),
+                (Sink::Store(_), Some(Turn::StoresAtPoint(stages))) if at_point => {
+                    stages.end = number + 1;
+                }
+                (Sink::Store(_), _) if at_point => {
+                    turns.push(Turn::StoresAtPoint(number..number + 1));
+                }
+                (Sink::Store(_), _) => turns.push(Turn::StoreOver(number)),
+            }
+        }
+        turns
+    }
+
     /// Points of a set of loops.
     pub fn points(&self, dims: impl IntoIterator<Item = Dim>) -> usize {
         dims.into_iter().map(|dim| self.extents[dim]).product()

@@ -13,7 +13,7 @@ mod gates;
 
 pub use cost::MOST_TAILS;
 pub use dims::Dims;
-pub use flat::{Access, Flat, FlatStage, Kind, Sink, Value, ValueId, flatten};
+pub use flat::{Access, Flat, FlatStage, Kind, Sink, Turn, Value, ValueId, flatten};
 
 use crate::nest::Kernel;
 use crate::schedule::PlacedBuffer;
