@@ -5,7 +5,8 @@ use super::edges::Edges;
 use super::footprint::{LINE, lines};
 use super::walk::{LINE_AHEAD, LINE_READ, LINE_WRITTEN, levels};
 use super::{
-    A, Axis, B, Columns, ELEMENT_BYTES, Linear, LinearPlace, Multiply, PlaceId, Rows, TilePlan,
+    A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, PlaceId, Rows,
+    TilePlan,
 };
 use crate::index::Dim;
 use crate::target::{Isa, Target};
@@ -229,6 +230,7 @@ fn plan_of(linear: &Linear, target: &Target, shape: Shape) -> TilePlan {
         reduce: summed_in_order(linear),
     };
     divide(&mut plan);
+    balance(&mut plan, target);
     plan
 }
 
@@ -298,17 +300,9 @@ fn divide(plan: &mut TilePlan) {
     }
     let in_place = plan.linear.updates_in_place();
     let a_first = in_place || operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
-    let strides = |place: usize, axis: Axis| {
-        let strides = &plan.linear.places[place].strides;
-        match axis {
-            Axis::Dim(dim) => strides[dim],
-            Axis::Rows => plan.rows.dim.map_or(0, |dim| strides[dim]),
-            Axis::Columns => strides[plan.columns.dim],
-        }
-    };
     let larger = if a_first { A } else { B };
     let mut order: Vec<usize> = (0..plan.levels.len()).collect();
-    order.sort_by_key(|&level| strides(larger, plan.levels[level].axis) == 0);
+    order.sort_by_key(|&level| stride_along(plan, larger, plan.levels[level].axis) == 0);
     if few {
         for &level in &order {
             let level = &mut plan.levels[level];
@@ -327,6 +321,68 @@ fn divide(plan: &mut TilePlan) {
             level.runs = tasks.min(level.steps);
             tasks = (tasks / level.runs).max(1);
         }
+    }
+}
+
+/// Where each task would read all of an operand that does not stay in its cache, tasks
+/// are made smaller in that operand and larger in the other, as long as both stay there.
+fn balance(plan: &mut TilePlan, target: &Target) {
+    let room = target.l2_bytes() / 2;
+    loop {
+        let [a, b] = [A, B].map(|operand| bytes_of_task(plan, operand));
+        let (large, small) = if a > b { (A, B) } else { (B, A) };
+        if a.max(b) <= room || 2 * a.min(b) > room {
+            return;
+        }
+        let finer = level_of_one(plan, large, small, &|level| 2 * level.runs <= level.steps);
+        let coarser = level_of_one(plan, small, large, &|level| level.runs > 1);
+        let (Some(finer), Some(coarser)) = (finer, coarser) else {
+            return;
+        };
+        plan.levels[finer].runs *= 2;
+        let coarser = &mut plan.levels[coarser];
+        coarser.runs = coarser.runs.div_ceil(2);
+    }
+}
+
+/// A level that divides one operand and not the other.
+fn level_of_one(
+    plan: &TilePlan,
+    one: usize,
+    other: usize,
+    wanted: &dyn Fn(&Level) -> bool,
+) -> Option<usize> {
+    plan.levels.iter().position(|level| {
+        let knows = |operand: usize| stride_along(plan, operand, level.axis) != 0;
+        knows(one) && !knows(other) && wanted(level)
+    })
+}
+
+/// Bytes of an operand that a task reads.
+fn bytes_of_task(plan: &TilePlan, operand: usize) -> usize {
+    let linear = &plan.linear;
+    let part = |axis: Axis| {
+        let level = plan.levels.iter().find(|level| level.axis == axis);
+        level.map_or(1, |level| level.runs)
+    };
+    let extent = |(dim, &extent): (Dim, &usize)| {
+        let axis = match dim {
+            _ if dim == plan.columns.dim => Axis::Columns,
+            _ if plan.rows.dim == Some(dim) => Axis::Rows,
+            _ => Axis::Dim(dim),
+        };
+        (dim, extent.div_ceil(part(axis)))
+    };
+    let walk = linear.dims.iter().enumerate().map(extent);
+    lines(&linear.places[operand], walk) * LINE
+}
+
+fn stride_along(plan: &TilePlan, operand: usize, axis: Axis) -> i64 {
+    let strides = &plan.linear.places[operand].strides;
+    match axis {
+        Axis::Dim(dim) => strides[dim],
+        Axis::Rows => plan.rows.dim.map_or(0, |dim| strides[dim]),
+        Axis::Columns => strides[plan.columns.dim],
     }
 }
 

@@ -14,6 +14,12 @@ pub(super) fn lines(place: &LinearPlace, walk: impl IntoIterator<Item = (Dim, us
         .filter(|&(stride, count)| stride > 0 && count > 1)
         .collect();
     steps.sort_unstable();
+    // Windows side by side: what one step passes over the next one may have passed as well.
+    steps.dedup_by(|(stride, count), (same, counts)| {
+        let is_same = stride == same;
+        *counts += if is_same { *count - 1 } else { 0 };
+        is_same
+    });
     // From the smallest step to the largest: what touches or overlaps grows, the rest repeats.
     let (mut span, mut spans) = (1, 1);
     for (stride, count) in steps {
@@ -46,6 +52,8 @@ mod tests {
         let pixels = place(&[30 * 64, 64, 4, 64]);
         assert_eq!(lines(&pixels, taps.into_iter().chain([(3, 1)])), 9);
         assert_eq!(lines(&pixels, taps.into_iter().chain([(3, 10)])), 3 * 12);
+        let apart = place(&[31 * 64, 2 * 64, 4, 2 * 64]);
+        assert_eq!(lines(&apart, taps.into_iter().chain([(3, 10)])), 3 * 12);
         let images = place(&[30 * 64, 64, 4, 900 * 64]);
         assert_eq!(lines(&images, taps.into_iter().chain([(3, 10)])), 10 * 9);
     }
