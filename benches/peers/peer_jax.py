@@ -59,7 +59,7 @@ def prepare(threads):
     import jax
     import jax.numpy as jnp
     from jax import lax
-    from workloads import BATCHES, LEARNING_RATE, batches
+    from workloads import BATCHES, LEARNING_RATE
 
     jax.config.update("jax_platforms", "cpu")
 
@@ -99,8 +99,10 @@ def prepare(threads):
                     x = jnp.where(kept, x / keep, 0)
         return x
 
-    def workload(workload):
-        layers = LAYERS[workload.model]
+    def workload(workload, images, labels):
+        layers = LAYERS.get(workload.model)
+        if layers is None:
+            return None
 
         def loss(parameters, image, label, key):
             y = apply(layers, parameters, image, key)
@@ -126,7 +128,6 @@ def prepare(threads):
             return parameters, m, v, t
 
         compiled = jax.jit(update, donate_argnums=0)
-        images, labels = batches(workload)
         images = jnp.asarray(images.transpose(0, 1, 3, 4, 2))
         images = [images[i] for i in range(BATCHES)]
         labels = [jnp.asarray(labels[i]) for i in range(BATCHES)]

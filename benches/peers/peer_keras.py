@@ -8,7 +8,7 @@ def prepare(threads):
     tf.config.threading.set_inter_op_parallelism_threads(1)
     import keras
     from keras import layers
-    from workloads import BATCHES, LEARNING_RATE, batches
+    from workloads import BATCHES, LEARNING_RATE
 
     def conv(filters, padding):
         return layers.Conv2D(filters, 3, padding=padding, activation="relu")
@@ -52,14 +52,23 @@ def prepare(threads):
             layers.Dense(256, activation="relu"),
             layers.Dense(784, activation="sigmoid"),
         ],
+        "mnist_lstm": lambda: [
+            layers.Reshape((28, 28)),
+            layers.LSTM(128),
+            layers.Dense(10),
+        ],
     }
+    clip_norms = {"mnist_lstm": 1.0}
 
-    def workload(workload):
-        channels, height, width = workload.image
+    def workload(workload, images, labels):
+        if workload.model not in models:
+            return None
+        channels, height, width = workload.sample
         model = keras.Sequential(
             [keras.Input((height, width, channels)), *models[workload.model]()]
         )
-        optimizer = keras.optimizers.Adam(LEARNING_RATE)
+        clip_norm = clip_norms.get(workload.model)
+        optimizer = keras.optimizers.Adam(LEARNING_RATE, global_clipnorm=clip_norm)
         optimizer.build(model.trainable_variables)
         cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -75,7 +84,6 @@ def prepare(threads):
             optimizer.apply_gradients(zip(grads, model.trainable_variables))
             return loss
 
-        images, labels = batches(workload)
         images = [tf.constant(image) for image in images.transpose(0, 1, 3, 4, 2)]
         labels = [tf.constant(label) for label in labels]
 

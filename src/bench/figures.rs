@@ -116,6 +116,8 @@ impl Figures {
             };
             add(&format!("{key}_ms"), json!(in_ms(work.times.median)));
             add(&format!("{key}_ms_min"), json!(in_ms(work.times.least)));
+            let limit = json!(1.0 / work.fraction());
+            add(&format!("{key}_times_the_limit"), limit);
         }
         add("compile_ms", json!(in_ms(self.compile)));
         add("first_step_ms", json!(in_ms(self.first_step)));
