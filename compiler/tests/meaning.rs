@@ -259,3 +259,59 @@ fn hiding_a_name_changes_only_ones_own_text() {
     let proportions: f64 = result(&within)[..4].iter().map(|x| x.exp()).sum();
     assert!((proportions - 1.0).abs() < 1e-12);
 }
+
+/// A mean a thousand times the distances from it leaves these their digits, in f32, whatever
+/// batches they come in.
+#[test]
+fn a_spread_is_that_around_the_mean_of_the_whole_pass() {
+    let report = "sgd(0.1)\n report spread: total_spread(y), explained: r2(y + 1, y)";
+    let text = program("", "x |> dense(1)").replace("sgd(0.1)", report);
+    let model = model(&text, &[]);
+    let batches = [
+        [300_000.0, 300_065.0],
+        [299_900.0, 300_001.0],
+        [300_120.0, 299_950.0],
+    ];
+    let zeros = |ty: &nnc_compiler::graph::Type| Tensor {
+        ty: ty.clone(),
+        elements: vec![0.0; ty.elements()],
+    };
+    let mut slots: Vec<Tensor> = model.slots.iter().map(|slot| zeros(&slot.ty)).collect();
+    let step = &model.steps[&Phase::Eval];
+    for batch in batches {
+        let inputs = step.inputs.iter().map(|input| match input.ty.shape.len() {
+            1 => Tensor {
+                ty: input.ty.clone(),
+                elements: batch.to_vec(),
+            },
+            _ => zeros(&input.ty),
+        });
+        let inputs: Vec<Tensor> = inputs.collect();
+        for (slot, next) in eval(step, &inputs, &slots, Precision::F32).updates {
+            slots[slot.index()] = next;
+        }
+    }
+    let found = eval(&model.steps[&Phase::Metrics], &[], &slots, Precision::F32).outputs;
+    let of = |name: &str| {
+        found
+            .iter()
+            .find(|(other, _)| other == name)
+            .unwrap()
+            .1
+            .elements[0]
+    };
+    let all: Vec<f64> = batches.concat();
+    let mean = all.iter().sum::<f64>() / 6.0;
+    let spread: f64 = all.iter().map(|y| (y - mean).powi(2)).sum();
+    assert!(
+        (of("spread") / spread - 1.0).abs() < 1e-3,
+        "{} {spread}",
+        of("spread")
+    );
+    let explained = 1.0 - 6.0 / spread;
+    assert!(
+        (of("explained") - explained).abs() < 1e-5,
+        "{} {explained}",
+        of("explained")
+    );
+}

@@ -1,11 +1,11 @@
-//! Builtins that bring something into the graph: indices, draws, totals; and the
+//! Builtins that bring something into the graph: indices, draws; and the
 //! selection of elements by index.
 
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::tensors::Target;
 use crate::elaborate::values::{AxisRef, Element, Eval, Given, Home, Recipe, Tensor, Value};
-use crate::graph::{DType, SlotKind, Type};
+use crate::graph::DType;
 use crate::index::IndexExpr;
 use nnc_grammar::ast::{Expr, Ident};
 use nnc_grammar::{Code, Diagnostic, Span};
@@ -74,43 +74,6 @@ pub(super) fn random<'a>(
     }
 }
 
-/// Adds up over the pass in a slot; what it gives lies in the graph of metrics.
-pub(super) fn total<'a>(
-    interpreter: &mut Interpreter<'a>,
-    arguments: &[Option<Given<'a>>],
-    span: Span,
-) -> Eval<Value<'a>> {
-    let given = argument(arguments, 0);
-    let Some(metric) = interpreter.run.metric.clone() else {
-        return Err(interpreter.fault(
-            Diagnostic::error(Code::Misplaced, span, "`total` stands outside of `report`")
-                .here("no pass to add up here")
-                .help("to add up within a sample or a batch, write `sum(x, over: [batch, ..])`"),
-        ));
-    };
-    interpreter.want_numbers(given)?;
-    let tensor = match &given.value {
-        Value::Tensor(tensor) => interpreter.numbers(&tensor.clone()),
-        Value::Int(_) | Value::Float(_) => {
-            let number = given.value.as_number().unwrap_or_default();
-            let node = interpreter.graph(Home::Body).scalar(number);
-            interpreter.scalar_tensor(node)
-        }
-        value => return Err(interpreter.wrong_kind(value, given.span, "a number or a tensor")),
-    };
-    if tensor.home != Home::Body {
-        let fault = Diagnostic::error(Code::Misplaced, span, "a total of totals");
-        return Err(interpreter.fault(fault.here("is added up already")));
-    }
-    let number = interpreter.run.metric_totals;
-    interpreter.run.metric_totals += 1;
-    Ok(Value::Tensor(interpreter.accumulate(
-        &tensor,
-        &format!("total/{metric}_{number}"),
-        span,
-    )))
-}
-
 impl<'a> Interpreter<'a> {
     /// Which sample of the batch it is: a class below the batch's size.
     fn place_in_batch(&mut self, tensor: &Tensor) -> Value<'a> {
@@ -125,33 +88,6 @@ impl<'a> Interpreter<'a> {
             element: Element::Class(size),
             trace: None,
         })
-    }
-
-    /// Sums over the batch and adds to a slot; the result is the slot as the metrics'
-    /// graph reads it after the pass.
-    pub fn accumulate(&mut self, tensor: &Tensor, path: &str, span: Span) -> Tensor {
-        let sizes = tensor.sizes();
-        let graph = self.graph(Home::Body);
-        let added = if tensor.batch {
-            graph.sum(tensor.node, &[0])
-        } else {
-            let samples = self.batch as f64;
-            self.graph(Home::Body).scale(tensor.node, samples)
-        };
-        let slot = self.zero_slot(SlotKind::Total, path, &sizes, span);
-        let old = self.slot_node(slot);
-        let new = self.graph(Home::Body).add(old, added);
-        self.run.totals.push((slot, new));
-        let ty = Type::f32(sizes);
-        let node = self.graph(Home::Metrics).slot(slot, ty);
-        Tensor {
-            node,
-            home: Home::Metrics,
-            batch: false,
-            axes: tensor.axes.clone(),
-            element: Element::Number,
-            trace: None,
-        }
     }
 
     /// `x[k = label, t = 0]`

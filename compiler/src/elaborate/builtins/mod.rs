@@ -8,6 +8,7 @@ mod movement;
 mod order;
 mod product;
 mod reduction;
+mod totals;
 mod training;
 
 use super::arguments::{Formal, Mode};
@@ -207,8 +208,10 @@ table! {
             "Any sum of products by named axes: einsum(\"t e, u e -> t u\", q, k).";
         "random" (optional_shape("shape")) = facts::random,
             "Uniform in [0, 1); of a shape for each sample, or as many as the use needs.";
-        "total" (needed("x")) = facts::total,
+        "total" (needed("x")) = totals::total,
             "In `report`: the sum over all samples of the pass.";
+        "total_spread" (needed("x")) = totals::total_spread,
+            "In `report`: the sum of squared distances from the mean of all samples of the pass.";
         "grad" (needed("loss"), needed("x")) = training::grad,
             "The gradient of a number by a value that it was made of.";
         "all_samples" (needed("x")) = training::all_samples,
