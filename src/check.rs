@@ -101,11 +101,12 @@ impl Summary {
         }
         // The second table has no headings.
         let facts = facts.to_string();
-        format!(
-            "{title}\n\n{}\n\n{}",
-            layers(loaded),
-            facts.trim_start_matches('\n')
-        )
+        let facts = facts.trim_start_matches('\n');
+        // A net may have parameters of its own alone.
+        match loaded.model.experiment.layers.is_empty() {
+            true => format!("{title}\n\n{facts}"),
+            false => format!("{title}\n\n{}\n\n{facts}", layers(loaded)),
+        }
     }
 
     fn parameters(&self, loaded: &Loaded) -> String {

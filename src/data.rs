@@ -1,9 +1,11 @@
 //! The data of a model: samples loaded from where they are, or a world to be played in.
 
 use crate::cli::DataArgs;
-use crate::failure::Outcome;
+use crate::failure::{Blame, Outcome, Stop};
 use crate::model::{Loaded, calls};
 use crate::report::{DownloadBar, Report, count};
+use nnc_grammar::{Code, Diagnostic};
+use nnc_runtime::Error;
 use nnc_runtime::data::{self, Dataset, Provenance, Request};
 use nnc_runtime::play::World;
 use nnc_runtime::train::Source;
@@ -31,7 +33,8 @@ impl Data {
             seed,
             progress: &mut |progress| bar.notice(&progress),
         };
-        let data = data::load(&pipeline, &mut request)?;
+        let data = data::load(&pipeline, &mut request);
+        let data = data.map_err(|error| told(error, loaded, report))?;
         if data.provenance.is_substitute() {
             report.warn(substitute_warning(&data.provenance));
         }
@@ -73,6 +76,19 @@ impl fmt::Display for Data {
             .collect();
         write!(f, "{} from {}", sizes.join(" + "), data.provenance)
     }
+}
+
+/// Faults that show only when all of the data are read have the place where the model asks for
+/// them, as those have that show before.
+fn told(error: Error, loaded: &Loaded, report: &Report) -> Stop {
+    let (blame, message) = match &error {
+        Error::BadArgument { call, fault, .. } => (Blame::Model, format!("`{call}`: {fault}")),
+        Error::BadFile { .. } | Error::NoData(_) => (Blame::World, error.to_string()),
+        _ => return error.into(),
+    };
+    let span = loaded.model.experiment.data_span;
+    loaded.tell(&[Diagnostic::error(Code::BadValue, span, message)], report);
+    Stop::Told(blame)
 }
 
 /// What must be read wherever results are.

@@ -6,6 +6,7 @@ use crate::report::Report;
 use nnc_compiler::elaborate::{Library, builtin_docs, prelude};
 use nnc_grammar::ast::Item;
 use nnc_grammar::{Sources, Span, nearest};
+use nnc_runtime::data::ParameterKind;
 use nnc_runtime::{data, play};
 
 /// Prints one item, or the names of all.
@@ -15,12 +16,16 @@ pub fn doc(args: &DocArgs, report: &Report) -> Outcome {
     let Some(name) = &args.name else {
         return report.result(overview(&library, &sources));
     };
-    let found = from_library(name, &library, &sources)
-        .or_else(|| builtin(name))
-        .or_else(|| from_data(name));
-    match found {
-        Some(text) => report.result(text),
-        None => Err(unknown(name, &library).into()),
+    // A data source may bear the name of an item, since it stands where no item can.
+    let found = [
+        from_library(name, &library, &sources),
+        builtin(name),
+        from_data(name),
+    ];
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    match found.is_empty() {
+        true => Err(unknown(name, &library).into()),
+        false => report.result(found.join("\n\n")),
     }
 }
 
@@ -55,13 +60,14 @@ fn data_entries() -> impl Iterator<Item = &'static data::Signature> {
 /// One of them with its parameters.
 fn from_data(name: &str) -> Option<String> {
     let entry = data_entries().find(|entry| entry.name == name)?;
-    let parameters = entry
-        .parameters
-        .iter()
-        .map(|parameter| match parameter.default {
-            Some(default) => format!("    {} = {default}  # {}\n", parameter.name, parameter.doc),
-            None => format!("    {}  # {}\n", parameter.name, parameter.doc),
-        });
+    let parameters = entry.parameters.iter().map(|parameter| {
+        let default = match (parameter.default, parameter.kind) {
+            (None, _) => String::new(),
+            (Some(text), ParameterKind::Text) => format!(" = {text:?}"),
+            (Some(default), _) => format!(" = {default}"),
+        };
+        format!("    {}{default}  # {}\n", parameter.name, parameter.doc)
+    });
     let parameters: String = parameters.collect();
     let list = if parameters.is_empty() {
         String::new()

@@ -1,7 +1,7 @@
 //! `nnc dump`: what each pass makes of a model.
 
 use crate::cli::{DumpArgs, PhaseChoice, StageChoice};
-use crate::failure::{Failure, Outcome, Stop};
+use crate::failure::{Blame, Failure, Outcome, Stop};
 use crate::model::{Text, target};
 use crate::report::{Align, Report, Table, milliseconds};
 use clap::ValueEnum;
@@ -61,7 +61,7 @@ fn elaborated(args: &DumpArgs, report: &Report) -> Outcome<Model> {
     let text = Text::read(&args.model, report)?;
     let (model, diagnostics) = text.elaborate(args.model.batch);
     report.diagnostics(&diagnostics, &text.sources);
-    model.ok_or(Stop::Told)
+    model.ok_or(Stop::Told(Blame::Model))
 }
 
 /// What one stage looks like.
@@ -154,7 +154,7 @@ fn time(args: &DumpArgs, report: &Report) -> Outcome {
     lap("parse", &mut passes);
     let (model, diagnostics) = text.elaborate(args.model.batch);
     report.diagnostics(&diagnostics, &text.sources);
-    let model = model.ok_or(Stop::Told)?;
+    let model = model.ok_or(Stop::Told(Blame::Model))?;
     lap("elaborate", &mut passes);
     let step = chosen_step(args, &model)?;
     let slots = slot_table(&model.slots);

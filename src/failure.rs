@@ -8,8 +8,8 @@ use std::fmt;
 pub enum Stop {
     /// Something is wrong that has not been told yet.
     Failure(Failure),
-    /// The model is wrong, and its diagnostics have been printed.
-    Told,
+    /// Something is wrong, and diagnostics that say so have been printed.
+    Told(Blame),
     /// Whoever read our output has gone; there is nobody to tell.
     ReaderLeft,
 }
@@ -70,11 +70,17 @@ impl Stop {
     pub fn exit_code(&self) -> u8 {
         match self {
             Stop::ReaderLeft => 0,
-            Stop::Told => 1,
-            Stop::Failure(failure) => match failure.blame {
-                Blame::Model => 1,
-                Blame::World => 2,
-            },
+            Stop::Told(blame) => blame.exit_code(),
+            Stop::Failure(failure) => failure.blame.exit_code(),
+        }
+    }
+}
+
+impl Blame {
+    fn exit_code(self) -> u8 {
+        match self {
+            Blame::Model => 1,
+            Blame::World => 2,
         }
     }
 }

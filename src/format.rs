@@ -1,7 +1,7 @@
 //! `nnc fmt`: model files in the one canonical layout.
 
 use crate::cli::FmtArgs;
-use crate::failure::{Failure, Outcome, Stop};
+use crate::failure::{Blame, Failure, Outcome, Stop};
 use crate::model::read;
 use crate::report::Report;
 use nnc_grammar::{Severity, Sources, parse, render};
@@ -31,7 +31,11 @@ pub fn fmt(args: &FmtArgs, report: Report) -> Outcome {
             }
         }
     }
-    if faulty { Err(Stop::Told) } else { Ok(()) }
+    if faulty {
+        Err(Stop::Told(Blame::Model))
+    } else {
+        Ok(())
+    }
 }
 
 /// The file itself, or all models of a folder.

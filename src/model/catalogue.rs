@@ -50,6 +50,17 @@ impl Catalog for Catalogue {
         Ok(fields.into_iter().map(field).collect())
     }
 
+    fn absent_fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Vec<(String, String)> {
+        let absent = play::absent_fields(&call(source, arguments)).into_iter();
+        absent
+            .map(|(name, remedy)| (name.to_owned(), remedy))
+            .collect()
+    }
+
     fn weights(&self, path: &str) -> Result<Option<SavedTensors>, String> {
         let folder = self.places.model.as_deref().unwrap_or(Path::new(""));
         let path = folder.join(path);

@@ -10,7 +10,7 @@ pub use compiler::{Compiled, Compiler, target};
 pub use memory::Memory;
 
 use crate::cli::ModelArgs;
-use crate::failure::{Failure, Outcome, Stop};
+use crate::failure::{Blame, Failure, Outcome, Stop};
 use crate::report::Report;
 use catalogue::Catalogue;
 use nnc_compiler::elaborate::{Library, Override, Request, Uses, elaborate, load_uses, prelude};
@@ -53,7 +53,7 @@ impl Loaded {
         report.diagnostics(&diagnostics, &text.sources);
         Ok(Loaded {
             path: args.model.clone(),
-            model: model.ok_or(Stop::Told)?,
+            model: model.ok_or(Stop::Told(Blame::Model))?,
             text,
         })
     }
@@ -76,6 +76,11 @@ impl Loaded {
         let name = Path::new(&sources.file(span.file).name);
         let name = name.file_name().unwrap_or(name.as_os_str()).display();
         format!("{name}:{}", sources.line_column(span).0)
+    }
+
+    /// Says what is wrong at places of the model's text.
+    pub fn tell(&self, diagnostics: &[Diagnostic], report: &Report) {
+        report.diagnostics(diagnostics, &self.text.sources);
     }
 
     /// The same model for another batch size.
@@ -154,14 +159,14 @@ impl Text {
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             render::sort(&mut diagnostics);
             report.diagnostics(&diagnostics, &sources);
-            return Err(Stop::Told);
+            return Err(Stop::Told(Blame::Model));
         }
         let (uses, mut found) = load_uses(&main, &args.model, &mut sources, &mut read_text);
         diagnostics.append(&mut found);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             render::sort(&mut diagnostics);
             report.diagnostics(&diagnostics, &sources);
-            return Err(Stop::Told);
+            return Err(Stop::Told(Blame::Model));
         }
         Ok(Text {
             overrides: overrides(&args.overrides, &mut sources)?,

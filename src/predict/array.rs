@@ -98,12 +98,16 @@ impl Array {
         match self.shape.split_first() {
             Some((&0, rest)) if rest == sample => Err("the array is empty".into()),
             Some((&count, rest)) if rest == sample => Ok(count),
-            _ => Err(format!(
-                "the net reads {} (or a batch, [n, {}), but the array is {}",
-                shape(sample),
-                shape(sample).trim_start_matches('['),
-                shape(&self.shape)
-            )),
+            _ => {
+                let sizes = sample.iter().map(usize::to_string);
+                let batch: Vec<String> = ["n".to_owned()].into_iter().chain(sizes).collect();
+                Err(format!(
+                    "the net reads {} (or a batch, [{}]), but the array is {}",
+                    shape(sample),
+                    batch.join(", "),
+                    shape(&self.shape)
+                ))
+            }
         }
     }
 }
@@ -175,6 +179,8 @@ mod tests {
             fault,
             "the net reads [1, 28, 28] (or a batch, [n, 1, 28, 28]), but the array is [28, 28, 1]"
         );
+        let fault = array(&[3, 4]).samples_of(&[]).unwrap_err();
+        assert!(fault.contains("reads [] (or a batch, [n]), but"), "{fault}");
         assert!(
             array(&[0, 3])
                 .samples_of(&[3])

@@ -270,12 +270,16 @@ impl Predictor<'_> {
 
     /// Of a result of this shape, batch included.
     fn meaning(&self, shape: &[usize]) -> Meaning {
-        let classes: Vec<usize> = self
+        let classes = self
             .experiment
             .fields
             .iter()
-            .filter_map(|field| field.classes)
-            .collect();
+            .filter_map(|field| field.classes);
+        let classes: Vec<usize> = match self.compiler.has(Phase::Act) {
+            // What a net says of actions may be what they are worth; that is the policy's to know.
+            true => Vec::new(),
+            false => classes.collect(),
+        };
         meaning(&shape[1..], &classes)
     }
 }

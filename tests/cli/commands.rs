@@ -65,6 +65,14 @@ fn the_library_documents_itself() {
             .contains("gather(x, at, over)")
     );
     assert!(place.nnc("doc csv").exits(0).out.contains("test = 0.2"));
+    let grid = place.nnc("doc gridworld").exits(0).out;
+    assert!(grid.contains("map = \"...G/.#.H/S...\"  # rows"), "{grid}");
+    // A schedule, and a data source of the same name.
+    let both = place.nnc("doc linear").exits(0).out;
+    assert!(
+        both.contains("fn linear(") && both.contains("features = 1"),
+        "{both}"
+    );
     let all = place.nnc("doc").exits(0).out;
     assert!(
         all.contains("dense") && all.contains("top_k") && all.contains("shuffle"),
@@ -324,6 +332,7 @@ fn bench_promises_its_keys() {
         "arena_bytes",
         "inference_ms",
         "inference_1_ms",
+        "inference_1_times_the_limit",
         "times_the_limit",
     ] {
         assert!(

@@ -10,3 +10,4 @@ mod elsewhere;
 mod sources;
 mod hostile;
 mod generate;
+mod playing;

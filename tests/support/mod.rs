@@ -92,6 +92,14 @@ impl Catalog for WithSamples {
         &self.signatures
     }
 
+    fn absent_fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Vec<(String, String)> {
+        self.known.absent_fields(source, arguments)
+    }
+
     fn fields(
         &self,
         source: &str,

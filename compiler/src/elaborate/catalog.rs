@@ -16,6 +16,16 @@ pub trait Catalog {
         arguments: &[(String, DataValue)],
     ) -> Result<Vec<Field>, DataFault>;
 
+    /// Fields that the source would have with other arguments, each with what to do for it.
+    fn absent_fields(
+        &self,
+        source: &str,
+        arguments: &[(String, DataValue)],
+    ) -> Vec<(String, String)> {
+        let _ = (source, arguments);
+        Vec::new()
+    }
+
     /// The tensors in a file of weights, which a model names relative to itself; none if
     /// the file is not there yet, or why it cannot be read.
     fn weights(&self, path: &str) -> Result<Option<SavedTensors>, String> {

@@ -224,13 +224,12 @@ impl<'a> Interpreter<'a> {
             .into_iter()
             .flat_map(|frame| frame.declared.keys());
         let declared: Vec<String> = declared.cloned().collect();
-        let fault = if self
-            .globals
-            .catalog
-            .signatures()
-            .iter()
-            .any(|s| s.name == name)
-        {
+        let mut absent = self.run.absent_fields.iter();
+        let absent = absent.find(|(field, _)| field == name && self.frames.len() == 1);
+        let mut signatures = self.globals.catalog.signatures().iter();
+        let fault = if let Some((_, remedy)) = absent {
+            fault.help(remedy.clone())
+        } else if signatures.any(|s| s.name == name) {
             fault.help(format!(
                 "`{name}` is data: write `data = {name}(...)` in `train`"
             ))

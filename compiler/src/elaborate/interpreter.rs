@@ -47,6 +47,8 @@ pub(super) struct Run {
     pub training: bool,
     /// Whether the `train` block is being run.
     pub in_train: bool,
+    /// Fields that its data would have if it were described otherwise, and how.
+    pub absent_fields: Vec<(String, String)>,
     /// Which `step` of it, from 1; 0 where there are none.
     pub step: usize,
     pub body: GraphBuilder,

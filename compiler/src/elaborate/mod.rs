@@ -299,6 +299,7 @@ impl<'a> Interpreter<'a> {
             output,
             source: settings.data.pipeline[0].name.clone(),
             pipeline: settings.data.pipeline,
+            data_span: settings.data.span,
             fields: settings.data.fields,
             batch: settings.batch,
             epochs: settings.epochs,

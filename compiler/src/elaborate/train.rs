@@ -65,9 +65,12 @@ impl<'a> Interpreter<'a> {
         settings: &Settings<'a>,
         training: bool,
     ) -> Eval<Outcome> {
+        let source = &settings.data.pipeline[0];
+        let catalog = self.globals.catalog;
         self.run = Run {
             training,
             in_train: true,
+            absent_fields: catalog.absent_fields(&source.name, &source.arguments),
             ..Run::default()
         };
         self.enter(None, train.span, Some(String::new()));

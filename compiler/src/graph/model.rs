@@ -115,6 +115,8 @@ pub struct Experiment {
     pub source: String,
     /// Its arguments and loader steps, as plain values.
     pub pipeline: Vec<DataStep>,
+    /// Where all this is said.
+    pub data_span: Span,
     /// The fields a sample has.
     pub fields: Vec<Field>,
     /// Samples per step.

@@ -18,6 +18,7 @@ mod sequences;
 mod text;
 mod csv;
 mod npz;
+mod npy;
 mod zip;
 mod images;
 mod shapes;

@@ -8,7 +8,7 @@ mod gridworld;
 mod memory;
 mod player;
 
-pub use catalogue::{ENVIRONMENTS, fields};
+pub use catalogue::{ENVIRONMENTS, absent_fields, fields};
 pub use player::Player;
 pub use world::World;
 

@@ -2,7 +2,7 @@
 
 use super::Environment;
 use super::cartpole::CartPole;
-use super::catalogue::ENVIRONMENTS;
+use super::catalogue::{ENVIRONMENTS, REPLAY, RETURN};
 use super::gridworld::{GridWorld, Map};
 use crate::data::{Call, Field, Provenance, known};
 use crate::error::Result;
@@ -63,7 +63,7 @@ impl World {
                 .int(name, default, 1, most)
                 .map(|count| count as usize)
         };
-        let replay = source.int("replay", 0, 0, MOST)? as usize;
+        let replay = source.int(REPLAY, 0, 0, MOST)? as usize;
         let warmup = source.int("warmup", 1000, 0, MOST)? as usize;
         let discount = source.float("discount", 1.0)?;
         if !(0.0..=1.0).contains(&discount) {
@@ -148,7 +148,7 @@ impl World {
             field("terminated", &[], None),
         ];
         if let Experience::Episodes { .. } = self.experience {
-            fields.push(field("return", &[], None));
+            fields.push(field(RETURN, &[], None));
         }
         fields
     }
