@@ -176,7 +176,10 @@ pub const LAYERS: &[(&str, &str)] = &[
         "[6]",
         "let a, b, c = split(x, 3)\n gru_cell(x, 2 * x, a * b + c)",
     ),
-    ("[2, 6]", "x |> dense(2)"),
+    (
+        "[4, 3, 3]",
+        "param w: [2, 2, 2, 6] = glorot_uniform\n in_groups(windows2d(x, 2, 1, 1), w, 2)",
+    ),
     ("[2, 3, 4]", "x |> pad2d(3, 2, \"same\", 1)"),
     ("[2]", "x * same_padding(5, 3, 2, 1)"),
     ("[2, 3, 4]", "x |> windows2d(2, 1, 1)"),
