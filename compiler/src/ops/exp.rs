@@ -4,7 +4,8 @@
 //! between as they should be, NaN at NaN. Within 1.2 ulp. Gradient: `dy * y`.
 //!
 //! Lowering: `x = n ln 2 + r` with `|r| <= ln 2 / 2`, a polynomial for `e^r` (Cephes, `expf`)
-//! and `2^n` put together from bits, in two factors so that neither over- nor underflows.
+//! and `2^n` put together from bits, in two factors so that neither over- nor underflows. What is
+//! added to round to n leaves its bits where they are wanted, so that nothing is converted.
 
 use super::Chain;
 use super::operands::{Inferred, Operands, REALS};
@@ -24,9 +25,9 @@ pub fn lower(s: &mut ScalarPool, x: &[ScalarId], _: DType) -> ScalarId {
     let (lowest, highest) = (s.f32(-104.0), s.f32(89.0));
     let x = s.max(lowest, x[0]);
     let x = s.min(highest, x);
-    let per_ln2 = s.f32(std::f32::consts::LOG2_E);
-    let n = s.times(x, per_ln2);
-    let n = s.nearest(n);
+    let (per_ln2, shifter) = (s.f32(std::f32::consts::LOG2_E), s.f32(SHIFTER));
+    let shifted = s.fma(x, per_ln2, shifter);
+    let n = s.minus(shifted, shifter);
     let (ln2_high, ln2_low) = (s.f32(-0.693_359_4), s.f32(2.121_944_4e-4));
     let r = s.fma(n, ln2_high, x);
     let r = s.fma(n, ln2_low, r);
@@ -35,7 +36,7 @@ pub fn lower(s: &mut ScalarPool, x: &[ScalarId], _: DType) -> ScalarId {
     let square = s.times(r, r);
     let above_one = s.fma(tail, square, r);
     let mantissa = s.plus(above_one, one);
-    times_power_of_two(s, mantissa, n)
+    times_power_of_two(s, mantissa, shifted)
 }
 
 pub fn eval(x: &[f64], _: DType) -> f64 {
@@ -52,22 +53,22 @@ const TAIL: [f32; 6] = [
     0.5,
 ];
 
-/// `x * 2^n` for an integral f32 n in -252..=254.
-pub(super) fn times_power_of_two(s: &mut ScalarPool, x: ScalarId, n: ScalarId) -> ScalarId {
-    let n = s.to_i32(n);
-    let (bias, one) = (s.i32(252), s.i32(1));
-    let biased = s.plus(n, bias);
-    let half = s.shift_right(biased, one);
-    // Exponents as floats hold them: half - 126 + 127, and n - (half - 126) + 127.
-    let (low, high) = (s.i32(1), s.i32(253));
-    let first = s.plus(half, low);
-    let rest = s.minus(n, half);
-    let second = s.plus(rest, high);
-    let (first, second) = (power(s, first), power(s, second));
+/// Numbers of some hundred are rounded to integers n where this is added to them, and the last bits
+/// of the sum are those of n + 254: of two exponents as floats hold them, taken together.
+pub(super) const SHIFTER: f32 = 12_583_166.0;
+
+/// `x * 2^n` for an integral n in -252..=254, `shifted` being n + [`SHIFTER`].
+pub(super) fn times_power_of_two(s: &mut ScalarPool, x: ScalarId, shifted: ScalarId) -> ScalarId {
+    let bits = s.bits_to_i32(shifted);
+    let one = s.i32(1);
+    let half = s.shift_right(bits, one);
+    let rest = s.minus(bits, half);
+    let (first, second) = (power(s, half), power(s, rest));
     let x = s.times(x, first);
     s.times(x, second)
 }
 
+/// The power of two whose exponent stands in the last bits.
 fn power(s: &mut ScalarPool, exponent: ScalarId) -> ScalarId {
     let mantissa_bits = s.i32(23);
     let bits = s.shift_left(exponent, mantissa_bits);

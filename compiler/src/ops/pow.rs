@@ -8,7 +8,7 @@
 //! Lowering: `2^(b * log2 |a|)` with the logarithm as the sum of two f32.
 
 use super::Chain;
-use super::exp::times_power_of_two;
+use super::exp::{SHIFTER, times_power_of_two};
 use super::log::split;
 use super::operands::{Inferred, Operands, REALS};
 use crate::graph::DType;
@@ -110,11 +110,13 @@ fn exp2(s: &mut ScalarPool, x: ScalarId, rest: ScalarId) -> ScalarId {
     let (minus_one, one) = (s.f32(-1.0), s.f32(1.0));
     let rest = s.max(rest, minus_one);
     let rest = s.min(rest, one);
-    let n = s.nearest(x);
+    let shifter = s.f32(SHIFTER);
+    let shifted = s.plus(x, shifter);
+    let n = s.minus(shifted, shifter);
     let fraction = s.minus(x, n);
     let fraction = s.plus(fraction, rest);
     let mantissa = s.polynomial(fraction, &POWERS);
-    times_power_of_two(s, mantissa, n)
+    times_power_of_two(s, mantissa, shifted)
 }
 
 /// `(ln 2)^k / k!`, from the highest power down.
