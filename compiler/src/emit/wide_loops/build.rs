@@ -66,6 +66,8 @@ pub(super) struct Run {
     pub dim: Dim,
     pub blocks: usize,
     pub lanes: usize,
+    /// Whether they are all there is along the loop: what they hold stays known after it.
+    pub whole: bool,
 }
 
 /// The index of a loop.
@@ -89,8 +91,11 @@ pub(super) enum Span {
 }
 
 /// A value, the number of its vector (0 for what is the same in all lanes), and the rounds of
-/// the written-out loops within which it changes.
+/// the written-out loops within which it changes, [`WHOLE`] for one that is a few vectors.
 type Key = (ValueId, usize, Vec<i64>);
+
+/// The round of a loop that is written out as vectors side by side.
+const WHOLE: i64 = -1;
 
 /// What has been computed in a loop.
 #[derive(Default)]
@@ -197,7 +202,13 @@ impl<'a> Builder<'a> {
                 _ if count > 0 => Rounds::Fixed(count),
                 _ => continue,
             };
-            let run = Run { dim, blocks, lanes };
+            let whole = span == Span::Whole && blocks * lanes == extent;
+            let run = Run {
+                dim,
+                blocks,
+                lanes,
+                whole,
+            };
             carried = self.rounds(dim, rounds, step, Some(run), &carried, &mut moved, body);
         }
         self.rewind(moved);
@@ -233,7 +244,10 @@ impl<'a> Builder<'a> {
             };
             next = body(b, &inside);
             b.run = outside;
-            b.leave();
+            let values = b.leave();
+            if run.is_some_and(|run| run.whole) {
+                b.frame().values.extend(values);
+            }
         });
         let steps: Vec<(MoverId, i64)> = movers_in(&items)
             .into_iter()
@@ -396,10 +410,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Closes the innermost scope: what was known only there is forgotten.
-    pub fn leave(&mut self) {
+    /// Closes the innermost scope: what was known only there is forgotten, and comes back.
+    fn leave(&mut self) -> BTreeMap<Key, Virtual> {
         let Some(frame) = self.frames.pop() else {
-            return;
+            bug!("emit", "more loops end than began");
         };
         for dim in frame.bound {
             self.indices[dim] = Index::Unknown;
@@ -407,6 +421,7 @@ impl<'a> Builder<'a> {
         for &(stage, _) in frame.reduced.keys() {
             self.done &= !(1 << stage);
         }
+        frame.values
     }
 
     fn bind(&mut self, dim: Dim, index: Index) {
@@ -444,7 +459,9 @@ impl<'a> Builder<'a> {
                 Index::Constant(round) => Some(round),
                 Index::Variable | Index::Unknown => None,
             });
-        (id, block, rounds.collect())
+        let run = self.run.filter(|run| run.whole);
+        let whole = run.filter(|run| self.dependencies[id].contains(run.dim));
+        (id, block, rounds.chain(whole.map(|_| WHOLE)).collect())
     }
 
     /// Whether all these loops are open.

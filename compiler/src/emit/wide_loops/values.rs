@@ -218,7 +218,10 @@ impl<'a> Builder<'a> {
         while sums.len() > 1 {
             sums = sums
                 .chunks(2)
-                .map(|pair| self.combine(combine, kind, pair[0], pair[1]))
+                .map(|pair| match *pair {
+                    [one, other] => self.combine(combine, kind, one, other),
+                    _ => pair[0],
+                })
                 .collect();
         }
         let mut sum = sums[0];

@@ -10,6 +10,7 @@ mod merge;
 mod order;
 mod cost;
 mod gates;
+mod kept;
 
 pub use cost::MOST_TAILS;
 pub use dims::Dims;
@@ -112,9 +113,10 @@ fn plan_flat(mut flat: Flat, isa: Isa) -> LoopPlan {
     let cycles = kernel_cycles(&flat, along, isa);
     order::renumber(&mut flat, &outer);
     let in_points = matches!(along, Along::Outer(_));
-    let stages: Vec<StagePlan> = (0..flat.stages.len())
+    let mut stages: Vec<StagePlan> = (0..flat.stages.len())
         .map(|stage| stage_plan(&flat, stage, in_points, isa))
         .collect();
+    kept::keep(&flat, &mut stages, isa);
     let outer_vector = in_points.then(|| outer_blocks(&flat, &stages, isa));
     let tasks = tasks(&flat, outer_vector, cycles, isa);
     LoopPlan {

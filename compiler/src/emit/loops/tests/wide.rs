@@ -4,7 +4,7 @@
 use super::{Case, f32s};
 use crate::index::IndexExpr;
 use crate::nest::{BinaryOp, BufferId, Combine, Scalar, ScalarId, ScalarPool, Stage, UnaryOp};
-use crate::schedule::loops::plan;
+use crate::schedule::loops::{StagePlan, plan};
 use crate::target::{Isa, Target};
 
 const X: BufferId = BufferId(0);
@@ -102,6 +102,47 @@ fn reductions_of_rows_with_nan() {
             let buffers = vec![f32s(&[rows, columns]), f32s(&[rows])];
             check_wide(&Case::new(&[rows, columns], 1, pool, stages, buffers));
         }
+    }
+}
+
+/// What one stage computes along a row of a few whole vectors, the next ones find; longer rows and
+/// those with an end are computed anew.
+#[test]
+fn rows_that_stay_in_registers() {
+    for (rows, columns) in [(7, 16), (5, 32), (40, 64), (9, 128), (3, 65), (3, 192)] {
+        let mut pool = ScalarPool::default();
+        let x = load(&mut pool, &[0, 1]);
+        let greatest = pool.add(Scalar::Reduced(0));
+        let below = pool.minus(greatest, x);
+        let sum = pool.add(Scalar::Reduced(1));
+        let result = pool.plus(below, sum);
+        let reduce = |combine, value| Stage::Reduce {
+            over: vec![1],
+            combine,
+            value,
+        };
+        let stages = vec![
+            reduce(Combine::Max, x),
+            reduce(Combine::Sum, below),
+            Stage::Store {
+                over: vec![1],
+                buffer: Y,
+                at: dims(&[0, 1]),
+                value: result,
+            },
+        ];
+        let buffers = vec![f32s(&[rows, columns]), f32s(&[rows, columns])];
+        let case = Case::new(&[rows, columns], 1, pool, stages, buffers);
+        for isa in Isa::ALL {
+            let isa = Target::host_with(isa).isa;
+            let plan = plan(&case.kernel, &case.buffers, isa);
+            let vectors = StagePlan::Vector(columns / isa.lanes());
+            let kept = plan.stages.iter().all(|stage| *stage == vectors);
+            let few = columns.is_multiple_of(isa.lanes()) && columns / isa.lanes() <= 4;
+            let along = plan.outer_vector.is_none() && isa != Isa::Portable;
+            assert!(!(few && along) || kept, "{plan}");
+        }
+        case.check();
     }
 }
 
