@@ -69,6 +69,7 @@ const RULES: &[(&str, Rule)] = &[
         reductions::reduce_before_broadcast,
     ),
     ("sum_of_centred", reductions::sum_of_centred),
+    ("sum_of_scatter", reductions::sum_of_scatter),
     ("scale_after_sum", reductions::scale_after_sum),
     ("sum_of_products", products::sum_of_products),
     ("sum_of_product", products::sum_of_product),

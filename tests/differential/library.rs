@@ -140,6 +140,11 @@ pub const LAYERS: &[(&str, &str)] = &[
         "[4, 5]",
         "let rows: [t, k] = x\n argmax(rows, over: k) |> embedding(5, 3)",
     ),
+    (
+        "[4, 5]",
+        "let m: [t, k] = x\n let at = argmax(m, over: k)
+ let rows: [t, u] = gather(m, at, over: k)\n scatter(rows, at, 6) |> dense(2)",
+    ),
     ("[4, 6]", "x |> positions"),
     ("[4, 6]", "x |> sinusoidal_positions"),
     ("[4, 2, 6]", "x |> rotary"),

@@ -277,6 +277,7 @@ fn is_dear(graph: &Graph, id: NodeId) -> bool {
         Op::Exp | Op::Log | Op::Sin | Op::Cos | Op::Tanh | Op::Erf | Op::Pow | Op::Sqrt => true,
         Op::Contract(contract) => contract.rank < contract.dims.len(),
         Op::Sum { .. } | Op::MaxOver { .. } | Op::ArgMax { .. } | Op::Part(_) => true,
+        Op::Gather { .. } | Op::Scatter { .. } => true,
         _ => false,
     }
 }

@@ -7,6 +7,7 @@ pub mod loops;
 mod machine;
 mod peak;
 mod repeat;
+mod rows;
 pub mod scalar;
 mod text;
 mod tile;
@@ -73,6 +74,7 @@ fn unit(plan: &Plan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
         Plan::Loops(plan) => loop_nest(plan, name, config),
         Plan::Tiles(plan) => contraction(plan, name, config),
         Plan::Repeat(plan) => repeat::emit(plan, name, config),
+        Plan::Rows(plan) => rows::emit(plan, name, config),
     }
 }
 

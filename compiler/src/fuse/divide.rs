@@ -7,7 +7,8 @@
 //! cut but is taken as whole, or the other way, is taken differently, once.
 
 use crate::graph::{
-    Contract, DType, Graph, GraphBuilder, NodeId, Op, Scan, Side, Step, Type, View, merge_groups,
+    Contract, DType, Graph, GraphBuilder, NodeId, Op, Scan, Side, Step, Type, View, Way,
+    merge_groups,
 };
 use crate::index::IndexExpr;
 use crate::ops;
@@ -180,6 +181,8 @@ fn form(graph: &Graph, id: NodeId, forms: &[Form], batch: usize, divided: &[bool
         Op::Sum { axes } | Op::MaxOver { axes } => kept(!axes.contains(&0)),
         Op::ArgMax { axis } => kept(*axis != 0),
         Op::Contract(contract) => contract_form(contract, of(0), of(1), leads),
+        Op::Gather { axis, shared } => rows_form(of(0), of(1), (*axis, *shared), Way::Gather),
+        Op::Scatter { axis, shared, .. } => rows_form(of(0), of(1), (*axis, *shared), Way::Scatter),
         Op::Scan(_) | Op::Part(_) | Op::Grad => None,
         op => {
             debug_assert!(ops::is_pointwise(op), "fuse: {op:?} has no form");
@@ -231,6 +234,22 @@ fn contract_form(contract: &Contract, a: Form, b: Form, leads: bool) -> Option<F
         true => (leads && fits(Side::A, a) && fits(Side::B, b)).then_some(Form::Samples),
         false => Some(Form::Whole),
     }
+}
+
+/// The form of rows `x` that are moved by the numbers `at`: their leading axis is one that both have,
+/// or else one in front of the rows of `x`, or else one of the numbers, which `scatter` sums over.
+fn rows_form(x: Form, at: Form, (axis, shared): (usize, usize), way: Way) -> Option<Form> {
+    let samples = |form: Form| form == Form::Samples;
+    if !samples(x) && !samples(at) {
+        return Some(Form::Whole);
+    }
+    let leads = match (shared, axis, way) {
+        (1.., ..) => x != Form::Whole && at != Form::Whole,
+        (0, 1.., _) => !samples(at),
+        (0, 0, Way::Gather) => !samples(x),
+        (0, 0, Way::Scatter) => false,
+    };
+    leads.then_some(Form::Samples)
 }
 
 /// A step being rewritten for fewer samples.
@@ -296,6 +315,10 @@ impl Cut<'_> {
             Op::Contract(contract) if cut => {
                 contract.dims[0] = self.samples;
                 follow = vec![follows(&contract.a), follows(&contract.b)];
+            }
+            Op::Gather { axis, shared } | Op::Scatter { axis, shared, .. } if *shared == 0 => {
+                // The rows or their numbers have the leading axis, not both.
+                follow = vec![cut && *axis > 0, cut && *axis == 0];
             }
             _ => {}
         }

@@ -50,7 +50,7 @@ fn copied(kernel: &Kernel, buffers: &[Buffer]) -> Option<Copied> {
     };
     let given = matches!(buffers[to.index()].role, Role::Slot(_) | Role::Input(_));
     let temporary = buffers[from.index()].role == Role::Temporary;
-    if kernel.repeat.is_some() || !over.is_empty() || given || !temporary || from == to {
+    if kernel.instead.is_some() || !over.is_empty() || given || !temporary || from == to {
         return None;
     }
     // Each dimension of the kernel walks along all of one axis of the temporary.
@@ -101,7 +101,7 @@ fn redirect(kernels: &mut [Kernel], copying: usize, copy: &Copied) -> bool {
 
 /// A kernel with its stores into the temporary going to where they are copied.
 fn redirected(kernel: &Kernel, copy: &Copied) -> Option<Kernel> {
-    if kernel.repeat.is_some() || kernel.reads().contains(&copy.to) {
+    if kernel.instead.is_some() || kernel.reads().contains(&copy.to) {
         return None;
     }
     let mut kernel = kernel.clone();

@@ -71,8 +71,8 @@ fn shares_write(a: &Kernel, b: &Kernel) -> bool {
 
 fn gains(a: &Kernel, b: &Kernel) -> bool {
     let same_points = a.dims[..a.outer] == b.dims[..b.outer];
-    let repeats = a.repeat.is_some() || b.repeat.is_some();
-    if !same_points || repeats || a.is_product() || b.is_product() || !has_room(a, b) {
+    let special = a.instead.is_some() || b.instead.is_some();
+    if !same_points || special || a.is_product() || b.is_product() || !has_room(a, b) {
         return false;
     }
     let points = |kernel: &Kernel| kernel.dims.iter().product::<usize>();

@@ -14,6 +14,7 @@ mod divide;
 mod regions;
 mod forward;
 mod repeat;
+mod rows;
 mod rewrite;
 mod sink;
 mod tensors;
@@ -25,10 +26,10 @@ mod worth;
 mod tests;
 
 use crate::bug::bug;
-use crate::graph::{DType, NodeId, Step};
+use crate::graph::{DType, Graph, NodeId, Step};
 use crate::nest::{Kernel, Kernels};
 use nest::Force;
-use place::Joining;
+use place::{Joining, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use tensors::{Forms, Tensors};
 
@@ -66,7 +67,7 @@ fn settled(tensors: Tensors, kernels: Vec<Kernel>) -> Kernels {
 /// One kernel per cluster. Where values turn out to be readable from memory only,
 /// the cut is made anew with them stored: all at once, since deep networks have many alike.
 fn nests(mut step: Step, joining: Joining) -> (Tensors, Vec<Kernel>) {
-    let mut forced = repeat::operands(&step.graph);
+    let mut forced = operands(&step.graph);
     loop {
         let unreadable = match try_nests(&step, &forced, joining) {
             Ok(done) => return done,
@@ -75,7 +76,7 @@ fn nests(mut step: Step, joining: Joining) -> (Tensors, Vec<Kernel>) {
         let is_mask = |node: &NodeId| step.graph.ty(*node).dtype == DType::Bool;
         if unreadable.keys().any(is_mask) {
             step = rewrite::move_numbers(&step);
-            forced = repeat::operands(&step.graph);
+            forced = operands(&step.graph);
             continue;
         }
         for (node, forms) in unreadable {
@@ -91,6 +92,13 @@ fn nests(mut step: Step, joining: Joining) -> (Tensors, Vec<Kernel>) {
             forced.insert(node, wanted);
         }
     }
+}
+
+/// What kernels read that are no loop nests: it is stored.
+fn operands(graph: &Graph) -> BTreeMap<NodeId, Forms> {
+    let mut forced = repeat::operands(graph);
+    rows::operands(graph, &mut forced);
+    forced
 }
 
 /// The kernels, or what must be stored besides, in which forms.
@@ -123,16 +131,18 @@ fn try_nests(
         if stores.is_empty() {
             continue;
         }
-        if kind == Some(place::Kind::Repeat) {
-            kernels.extend(repeat::kernels(&step.graph, &mut tensors, stores));
-        } else {
-            match nest::nest(&step.graph, &cut, &tensors, cluster) {
+        match kind {
+            Some(Kind::Repeat) => {
+                kernels.extend(repeat::kernels(&step.graph, &mut tensors, stores));
+            }
+            Some(Kind::Rows) => kernels.extend(rows::kernels(&step.graph, &tensors, stores)),
+            _ => match nest::nest(&step.graph, &cut, &tensors, cluster) {
                 Ok(kernel) => kernels.push(kernel),
                 Err(Force { node, forms }) => {
                     let all = unreadable.entry(node).or_default();
                     *all = all.and(forms);
                 }
-            }
+            },
         }
     }
     match unreadable.is_empty() {

@@ -86,7 +86,7 @@ fn reduced_points(graph: &Graph, node: &Node) -> usize {
 pub fn is_seed(graph: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::Contract(_) => is_product(node),
-        Op::ArgMax { .. } | Op::Scan(_) => true,
+        Op::ArgMax { .. } | Op::Scan(_) | Op::Gather { .. } | Op::Scatter { .. } => true,
         Op::Sum { axes } | Op::MaxOver { axes } => {
             reduced_points(graph, node) > cost::TINY_REDUCTION
                 || !reads_windows(graph, node.inputs[0], axes, WINDOW_DEPTH)

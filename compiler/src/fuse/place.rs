@@ -114,6 +114,15 @@ pub enum Kind {
     Map,
     /// A loop over time, which runs as a kernel of its own.
     Repeat,
+    /// Rows read or added up by their numbers, in a kernel of its own.
+    Rows,
+}
+
+impl Kind {
+    /// Whether other nodes may be computed beside what it is built around.
+    fn takes_others(self) -> bool {
+        !matches!(self, Kind::Repeat | Kind::Rows)
+    }
 }
 
 /// Where a node's value comes to be.
@@ -255,6 +264,10 @@ impl Placement {
         }
         match node.op {
             Op::Scan(_) => return self.start(Cluster::new(Kind::Repeat, &[], None)),
+            Op::Gather { .. } | Op::Scatter { .. } => {
+                self.stored.insert(id);
+                return self.start(Cluster::new(Kind::Rows, &node.ty.shape, None));
+            }
             Op::Part(_) => {
                 self.stored.insert(id);
                 return self.home_of(node.inputs[0]).clone();
@@ -266,7 +279,7 @@ impl Placement {
         }
         if self.joining == Joining::Wherever
             && let Some((cluster, level)) = self.joins(graph, node)
-            && self.clusters[cluster].kind != Kind::Repeat
+            && self.clusters[cluster].kind.takes_others()
             && self.may_end(cluster, graph, needs, id)
         {
             if level == Level::Point {

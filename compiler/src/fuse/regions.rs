@@ -14,7 +14,7 @@ pub fn regions(kernel: Kernel, buffers: &[Buffer]) -> Vec<Kernel> {
     let plain = |stage: &Stage| matches!(stage, Stage::Store { over, .. } if over.is_empty());
     let is_slot = |buffer: &BufferId| matches!(buffers[buffer.index()].role, Role::Slot(_));
     let updates = kernel.writes().iter().any(is_slot);
-    if kernel.repeat.is_some() || updates || !kernel.stages.iter().all(plain) {
+    if kernel.instead.is_some() || updates || !kernel.stages.iter().all(plain) {
         return vec![kernel];
     }
     match (0..kernel.outer).find_map(|dim| cuts(&kernel, buffers, dim).map(|cuts| (dim, cuts))) {

@@ -1,12 +1,15 @@
 //! Loops over time as kernels: the body is cut into kernels as any step is, and runs on
 //! windows of the tensors around it.
 
+use super::access::merge;
 use super::divide::{Division, divide};
 use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
 use crate::graph::{Graph, InputId, NodeId, Op, Scan, SlotId};
 use crate::index::IndexExpr;
-use crate::nest::{Buffer, BufferId, Kernel, Repeat, Role, Scalar, ScalarId, Stage, Window};
+use crate::nest::{
+    Buffer, BufferId, Instead, Kernel, Repeat, Role, Scalar, ScalarId, Stage, Window,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,7 +95,7 @@ pub fn kernels(graph: &Graph, tensors: &mut Tensors, parts: &BTreeSet<NodeId>) -
         dims: Vec::new(),
         outer: 0,
         origin: origin.clone(),
-        repeat: Some(Arc::new(repeat)),
+        instead: Some(Instead::Repeat(Arc::new(repeat))),
         ..names_only(&reads, &results, tensors)
     });
     // What goes to several places is copied from the first.
@@ -100,17 +103,28 @@ pub fn kernels(graph: &Graph, tensors: &mut Tensors, parts: &BTreeSet<NodeId>) -
         let Op::Part(position) = graph.node(part).op else {
             bug!("fuse", "{part} is no result of a scan")
         };
-        let from = results[position];
-        let others: Vec<BufferId> = tensors.targets(part).to_vec();
-        for to in others.into_iter().filter(|&to| to != from) {
-            let at: Vec<IndexExpr> = (0..tensors.shape(to).len()).map(IndexExpr::dim).collect();
-            kernels.push(Kernel {
-                origin: origin.clone(),
-                ..copy(from, to, tensors.shape(to).to_vec(), at)
-            });
-        }
+        kernels.extend(copy_to_others(graph, tensors, part, results[position]));
     }
     kernels
+}
+
+/// Copies a node's value from the tensor to which it was written to all others that hold it.
+pub fn copy_to_others(graph: &Graph, tensors: &Tensors, id: NodeId, from: BufferId) -> Vec<Kernel> {
+    let node = graph.node(id);
+    let dims = node.ty.shape.clone();
+    let at: Vec<IndexExpr> = (0..dims.len()).map(IndexExpr::dim).collect();
+    // A tensor may have some of the axes merged.
+    let place = |buffer: BufferId| match merge(&at, &dims, tensors.shape(buffer)) {
+        Some(place) => place,
+        None => bug!("fuse", "{id} cannot be copied to {buffer}"),
+    };
+    let others = tensors.targets(id).iter().filter(|&&to| to != from);
+    others
+        .map(|&to| Kernel {
+            origin: graph.origins[node.origin as usize].clone(),
+            ..copy((from, place(from)), to, dims.clone(), place(to))
+        })
+        .collect()
 }
 
 /// A tensor for each result, read or not.
@@ -145,16 +159,22 @@ fn first_value(scan: &Scan, trail: BufferId, first: BufferId, tensors: &Tensors)
     let dims = tensors.shape(first).to_vec();
     let mut at = vec![IndexExpr::constant(scan.first_entry() as i64)];
     at.extend((0..dims.len()).map(IndexExpr::dim));
-    copy(first, trail, dims, at)
+    let source = (0..dims.len()).map(IndexExpr::dim).collect();
+    copy((first, source), trail, dims, at)
 }
 
-fn copy(from: BufferId, to: BufferId, dims: Vec<usize>, at: Vec<IndexExpr>) -> Kernel {
+fn copy(
+    (from, source): (BufferId, Vec<IndexExpr>),
+    to: BufferId,
+    dims: Vec<usize>,
+    at: Vec<IndexExpr>,
+) -> Kernel {
     Kernel {
         name: "copy".into(),
         outer: dims.len(),
         scalars: vec![Scalar::Load {
             buffer: from,
-            at: (0..dims.len()).map(IndexExpr::dim).collect(),
+            at: source,
             fill: None,
         }],
         stages: vec![Stage::Store {
@@ -168,12 +188,12 @@ fn copy(from: BufferId, to: BufferId, dims: Vec<usize>, at: Vec<IndexExpr>) -> K
             span: None,
             path: String::new(),
         },
-        repeat: None,
+        instead: None,
     }
 }
 
 /// A kernel that reads and writes these tensors, somewhere.
-fn names_only(reads: &[BufferId], writes: &[BufferId], tensors: &Tensors) -> Kernel {
+pub fn names_only(reads: &[BufferId], writes: &[BufferId], tensors: &Tensors) -> Kernel {
     let somewhere = |buffer: BufferId| vec![IndexExpr::constant(0); tensors.shape(buffer).len()];
     let mut scalars: Vec<Scalar> = vec![Scalar::F32(0.0)];
     for &buffer in reads {
@@ -195,7 +215,12 @@ fn names_only(reads: &[BufferId], writes: &[BufferId], tensors: &Tensors) -> Ker
     Kernel {
         scalars,
         stages: stores.collect(),
-        ..copy(BufferId(0), BufferId(0), Vec::new(), Vec::new())
+        ..copy(
+            (BufferId(0), Vec::new()),
+            BufferId(0),
+            Vec::new(),
+            Vec::new(),
+        )
     }
 }
 

@@ -289,7 +289,7 @@ fn loops_over_time() {
             let loops = kernels
                 .kernels
                 .iter()
-                .filter(|kernel| kernel.repeat.is_some());
+                .filter(|kernel| kernel.repeat().is_some());
             assert_eq!(loops.count(), 2, "{what}: {kernels}");
             check(&simplify(&step));
         }

@@ -277,6 +277,6 @@ fn detour(kernel: &mut Kernel, buffers: &mut Vec<Buffer>, slot: BufferId) -> Ker
             value: ScalarId(0),
         }],
         origin: kernel.origin.clone(),
-        repeat: None,
+        instead: None,
     }
 }

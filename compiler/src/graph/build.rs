@@ -403,6 +403,22 @@ impl GraphBuilder {
         self.reshape(y, &shape)
     }
 
+    /// Rows of `x` along `axis`, read by their numbers; the first `shared` axes are those of both.
+    pub fn gather(&mut self, x: NodeId, at: NodeId, (axis, shared): (usize, usize)) -> NodeId {
+        self.push(Op::Gather { axis, shared }, &[x, at])
+    }
+
+    /// Rows of `x` added up by their numbers to `size` rows along `axis`.
+    pub fn scatter(
+        &mut self,
+        x: NodeId,
+        at: NodeId,
+        (axis, shared): (usize, usize),
+        size: usize,
+    ) -> NodeId {
+        self.push(Op::Scatter { axis, shared, size }, &[x, at])
+    }
+
     /// The gradient of the scalar `loss` by `wrt`.
     pub fn grad(&mut self, loss: NodeId, wrt: NodeId) -> NodeId {
         self.push(Op::Grad, &[loss, wrt])

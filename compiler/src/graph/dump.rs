@@ -101,6 +101,10 @@ impl fmt::Display for Label<'_> {
             Op::Slot(id) => write!(f, "{id}"),
             Op::Constant(value) => write!(f, "{value:?}"),
             Op::Iota { axis } | Op::ArgMax { axis } => write!(f, "{name}[{axis}]"),
+            Op::Gather { axis, shared } => write!(f, "{name}[{axis}{}]", Shared(*shared)),
+            Op::Scatter { axis, shared, size } => {
+                write!(f, "{name}[{axis} < {size}{}]", Shared(*shared))
+            }
             Op::Uniform { stream } => write!(f, "{name}[stream {stream}]"),
             Op::Scan(scan) => {
                 let back = match scan.order {
@@ -120,6 +124,18 @@ impl fmt::Display for Label<'_> {
             }
             Op::Contract(contract) => write!(f, "{name}{}", Sum(contract)),
             _ => write!(f, "{name}"),
+        }
+    }
+}
+
+/// How many leading axes are those of both operands, if any are.
+struct Shared(usize);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            shared => write!(f, ", {shared} shared"),
         }
     }
 }

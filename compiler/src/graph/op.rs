@@ -78,6 +78,23 @@ pub enum Op {
     /// Any sum of products of two tensors.
     Contract(Contract),
 
+    /// Reads rows of the first operand by the numbers that the second one holds.
+    Gather {
+        /// Along which axis of the first operand rows are numbered.
+        axis: usize,
+        /// How many leading axes both operands have in common.
+        shared: usize,
+    },
+    /// Adds rows of the first operand up by the numbers that the second one holds.
+    Scatter {
+        /// Along which axis of the result rows are numbered.
+        axis: usize,
+        /// How many leading axes both operands have in common.
+        shared: usize,
+        /// How many rows the result has.
+        size: usize,
+    },
+
     /// A loop over time, of many results.
     Scan(Box<Scan>),
     /// One of the results of a scan.

@@ -70,7 +70,7 @@ fn bytes(schedule: &Schedule, buffer: BufferId) -> usize {
 
 /// Two for each product that a contraction sums, counted as [`crate::graph::flops`] does.
 fn flop<'a>(kernel: &Kernel, shape: &dyn Fn(BufferId) -> &'a [usize]) -> u64 {
-    if let Some(repeat) = &kernel.repeat {
+    if let Some(repeat) = kernel.repeat() {
         let inner = |buffer: BufferId| repeat.body.buffers[buffer.index()].extents.as_slice();
         let body = repeat
             .body

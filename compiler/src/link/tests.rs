@@ -65,7 +65,7 @@ fn square(name: &str, from: BufferId, to: BufferId) -> Kernel {
             span: None,
             path: "net".to_owned(),
         },
-        repeat: None,
+        instead: None,
     }
 }
 

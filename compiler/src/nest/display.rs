@@ -7,7 +7,10 @@
 //!     b3[i0, i1] = max(r0 + b2[i1], 0)
 //! ```
 
-use super::{BinaryOp, Buffer, Combine, Kernel, Kernels, Role, Scalar, ScalarId, Stage, UnaryOp};
+use super::{
+    BinaryOp, Buffer, Combine, Instead, Kernel, Kernels, Role, RowsByNumber, Scalar, ScalarId,
+    Stage, UnaryOp,
+};
 use crate::graph::DType;
 use crate::index::{Dim, IndexExpr};
 use std::fmt::{self, Display, Formatter};
@@ -54,8 +57,10 @@ impl Display for Kernel {
             "" => writeln!(f)?,
             path => writeln!(f, "  {path}")?,
         }
-        if let Some(repeat) = &self.repeat {
-            return write!(f, "{repeat}");
+        match &self.instead {
+            Some(Instead::Repeat(repeat)) => return write!(f, "{repeat}"),
+            Some(Instead::Rows(rows)) => return self.display_rows(f, *rows),
+            None => {}
         }
         let outer: Vec<Dim> = (0..self.outer).collect();
         match outer.is_empty() {
@@ -75,6 +80,13 @@ impl Display for Kernel {
 }
 
 impl Kernel {
+    fn display_rows(&self, f: &mut Formatter<'_>, rows: RowsByNumber) -> fmt::Result {
+        let [read, numbers, written] = self.arguments()[..] else {
+            return writeln!(f, "{rows}");
+        };
+        writeln!(f, "    {written} = {rows}: {read} at {numbers}")
+    }
+
     fn loops(&self, dims: &[Dim]) -> String {
         let loops = dims
             .iter()

@@ -58,8 +58,11 @@ pub fn interpret_at(
     addresses: &[Address],
     memory: &mut [Elements],
 ) {
-    if let Some(repeat) = &kernel.repeat {
+    if let Some(repeat) = kernel.repeat() {
         return repeat.interpret(addresses, memory);
+    }
+    if let Some(rows) = kernel.rows() {
+        return rows.interpret(kernel, addresses, memory);
     }
     let cones: Vec<Vec<bool>> = (0..kernel.stages.len()).map(|s| kernel.cone(s)).collect();
     let outer: Vec<Dim> = (0..kernel.outer).collect();

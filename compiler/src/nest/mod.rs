@@ -9,6 +9,7 @@ mod eval_scalar;
 mod interpret;
 mod pool;
 mod repeat;
+mod rows;
 mod scalar;
 mod tidy;
 mod types;
@@ -19,6 +20,7 @@ pub use eval_scalar::{Surroundings, Value, eval_scalar};
 pub use interpret::{Address, Elements, interpret, interpret_at, interpret_kernel, unwritten};
 pub use pool::{ScalarPool, hash_bits, same_bits};
 pub use repeat::{Repeat, Window};
+pub use rows::RowsByNumber;
 pub use scalar::{BinaryOp, Scalar, ScalarId, UnaryOp};
 pub use verify::{verify, verify_kernel};
 
@@ -86,9 +88,18 @@ pub struct Kernel {
     pub stages: Vec<Stage>,
     /// Where it came from: the origin of its most important node.
     pub origin: Origin,
-    /// What it does instead, if it is a loop over time: then its scalars and stages only
-    /// name the tensors that it reads and writes.
-    pub repeat: Option<Arc<Repeat>>,
+    /// What it does instead, if it is no nest of loops over affine accesses: then its
+    /// scalars and stages only name the tensors that it reads and writes.
+    pub instead: Option<Instead>,
+}
+
+/// What a kernel may be besides a nest of loops over affine accesses.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Instead {
+    /// A loop over time around other kernels.
+    Repeat(Arc<Repeat>),
+    /// Rows read or added up by their numbers.
+    Rows(RowsByNumber),
 }
 
 /// Reductions of a kernel at most: the code generator keeps sets of stages in 64 bits, and

@@ -48,8 +48,11 @@ pub fn verify_kernel(kernel: &Kernel, buffers: &[Buffer]) -> Result<(), String> 
             kernel.dims, kernel.outer
         ));
     }
-    if let Some(repeat) = &kernel.repeat {
+    if let Some(repeat) = kernel.repeat() {
         repeat.verify(buffers)?;
+    }
+    if let Some(rows) = kernel.rows() {
+        rows.verify(kernel, buffers)?;
     }
     if kernel.dims.len() > MOST_DIMS || kernel.reductions() > MOST_REDUCTIONS {
         return Err(format!(

@@ -1,6 +1,8 @@
 //! Going through the parts of kernels.
 
-use super::{BinaryOp, BufferId, Combine, Kernel, Scalar, ScalarId, Stage};
+use super::{
+    BinaryOp, BufferId, Combine, Instead, Kernel, Repeat, RowsByNumber, Scalar, ScalarId, Stage,
+};
 use crate::index::{Dim, IndexExpr};
 use std::sync::Arc;
 
@@ -58,6 +60,22 @@ impl Stage {
 }
 
 impl Kernel {
+    /// The loop over time that it is, if it is one.
+    pub fn repeat(&self) -> Option<&Arc<Repeat>> {
+        match &self.instead {
+            Some(Instead::Repeat(repeat)) => Some(repeat),
+            _ => None,
+        }
+    }
+
+    /// The rows that it moves by their numbers, if that is what it does.
+    pub fn rows(&self) -> Option<RowsByNumber> {
+        match self.instead {
+            Some(Instead::Rows(rows)) => Some(rows),
+            _ => None,
+        }
+    }
+
     /// How many of its stages reduce.
     pub fn reductions(&self) -> usize {
         let stages = self.stages.iter();
@@ -156,7 +174,7 @@ impl Kernel {
 
     /// Replaces every tensor.
     pub fn map_buffers(&mut self, to: impl Fn(BufferId) -> BufferId) {
-        if let Some(repeat) = &mut self.repeat {
+        if let Some(Instead::Repeat(repeat)) = &mut self.instead {
             for window in Arc::make_mut(repeat).windows.iter_mut().flatten() {
                 window.buffer = to(window.buffer);
             }

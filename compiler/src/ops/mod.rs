@@ -129,6 +129,8 @@ primitives! {
         Op::MaxOver { axes } => max_over(axes);
         Op::ArgMax { axis } => argmax(axis);
         Op::Contract(contract) => contract(contract);
+        Op::Gather { axis, shared } => gather(axis, shared);
+        Op::Scatter { axis, shared, size } => scatter(axis, shared, size);
         Op::Scan(body) => scan(body);
         Op::Part(position) => part(position);
         Op::Grad => gradient();

@@ -67,6 +67,7 @@ impl PartialEq for Alone {
                 .all(|(a, b)| same_bits(a, b));
         same_scalars
             && (&a.dims, a.outer, &a.stages) == (&b.dims, b.outer, &b.stages)
+            && a.rows() == b.rows()
             && (&self.buffers, &self.layouts) == (&other.buffers, &other.layouts)
     }
 }
@@ -76,7 +77,7 @@ impl Eq for Alone {}
 impl Hash for Alone {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let kernel = &self.kernel;
-        (&kernel.dims, kernel.outer, &kernel.stages).hash(state);
+        (&kernel.dims, kernel.outer, &kernel.stages, kernel.rows()).hash(state);
         (&self.buffers, &self.layouts).hash(state);
         for scalar in &kernel.scalars {
             hash_bits(scalar, state);

@@ -39,6 +39,7 @@ impl Display for PlannedKernel {
             Plan::Loops(plan) => write!(f, "\n    {plan}"),
             Plan::Tiles(plan) => write!(f, "\n    {plan}"),
             Plan::Repeat(plan) => write!(f, "\n    {plan}"),
+            Plan::Rows(plan) => write!(f, "\n    {plan}"),
         }
     }
 }

@@ -65,6 +65,6 @@ fn spell_out(kernel: &mut Kernel, operand: ScalarId, buffers: &mut Vec<Buffer>) 
         }],
         dims: extents,
         origin: kernel.origin.clone(),
-        repeat: None,
+        instead: None,
     })
 }

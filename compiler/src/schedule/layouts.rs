@@ -33,12 +33,12 @@ pub fn layouts(kernels: &Kernels, largest_bordered: usize, target: &Target) -> V
             widen(&mut borders, kernel, &kernels.buffers, scalar);
         }
     }
-    // A loop over time reads and writes slices of whole rows.
-    let repeats = kernels
+    // Loops over time read and write slices of whole rows, as do rows moved by their numbers.
+    let special = kernels
         .kernels
         .iter()
-        .filter(|kernel| kernel.repeat.is_some());
-    let pinned: Vec<BufferId> = repeats.flat_map(Kernel::arguments).collect();
+        .filter(|kernel| kernel.instead.is_some());
+    let pinned: Vec<BufferId> = special.flat_map(Kernel::arguments).collect();
     let buffers = kernels.buffers.iter().zip(innermost).zip(borders);
     buffers
         .enumerate()

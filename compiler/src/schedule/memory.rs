@@ -204,7 +204,7 @@ fn heritage(kernel: &Kernel, new: BufferId, layouts: &[Layout]) -> Vec<BufferId>
             && loads.all(|(id, from)| from == at && later.iter().all(|cone| !cone[id]))
     };
     // A product reads its operands in an order of its own.
-    match kernel.is_product() || kernel.repeat.is_some() {
+    match kernel.is_product() || kernel.instead.is_some() {
         true => Vec::new(),
         false => kernel.reads().into_iter().filter(inherits).collect(),
     }

@@ -11,6 +11,7 @@ mod memory;
 mod order;
 mod phases;
 mod repeat;
+mod rows;
 mod split;
 mod stage;
 pub mod tiles;
@@ -21,6 +22,7 @@ mod tests;
 pub use layout::Layout;
 pub use memory::{ALIGNMENT, ELEMENT_BYTES, slot_table};
 pub use repeat::{Argument, RepeatPlan, RepeatedLaunch};
+pub use rows::RowsPlan;
 
 use crate::nest::{Buffer, BufferId, Kernel, Kernels};
 use crate::target::Target;
@@ -73,6 +75,8 @@ pub enum Plan {
     Tiles(tiles::TilePlan),
     /// A loop over time around other kernels.
     Repeat(RepeatPlan),
+    /// Rows moved by their numbers.
+    Rows(RowsPlan),
 }
 
 impl Plan {
@@ -82,6 +86,7 @@ impl Plan {
             Plan::Loops(plan) => plan.tasks.count,
             Plan::Tiles(plan) => plan.tasks() as u64,
             Plan::Repeat(plan) => plan.parts as u64,
+            Plan::Rows(plan) => plan.tasks() as u64,
         }
     }
 
@@ -89,7 +94,7 @@ impl Plan {
     pub fn parallel(&self) -> bool {
         match self {
             Plan::Loops(plan) => plan.tasks.parallel,
-            Plan::Tiles(_) | Plan::Repeat(_) => self.tasks() > 1,
+            Plan::Tiles(_) | Plan::Repeat(_) | Plan::Rows(_) => self.tasks() > 1,
         }
     }
 }
@@ -169,7 +174,7 @@ struct Arranged {
 impl Arranged {
     /// Plans the kernels that differ, in parallel, and puts what came of it wherever they occur.
     fn new(kernels: Kernels, layouts: Vec<Layout>, target: &Target, often: Often) -> Arranged {
-        let plain = kernels.kernels.iter().filter(|k| k.repeat.is_none());
+        let plain = kernels.kernels.iter().filter(|k| k.repeat().is_none());
         let alone = plain.map(|kernel| Alone::new(kernel, &kernels.buffers, &layouts));
         let (distinct, which) = distinct(alone);
         let plans: Vec<Ready> = distinct
@@ -184,7 +189,7 @@ impl Arranged {
             outputs: kernels.outputs,
         };
         for kernel in kernels.kernels {
-            let plan = kernel.repeat.is_none().then(|| plans.next()).flatten();
+            let plan = kernel.repeat().is_none().then(|| plans.next()).flatten();
             match plan {
                 Some(ready) => arranged.add(&kernel, ready),
                 None => arranged.kernels.push((kernel, None)),
@@ -244,6 +249,12 @@ impl Ready {
             buffers,
             layouts,
         } = alone;
+        if let Some(rows) = kernel.rows() {
+            return Ready {
+                buffers: Vec::new(),
+                steps: vec![(kernel.clone(), Arc::new(Plan::Rows(RowsPlan::new(rows))))],
+            };
+        }
         let (new, steps) = match tiles::plan(kernel, buffers, layouts, target, often) {
             Some(tiled) => (tiled.buffers, tiled.steps),
             None => (Vec::new(), vec![TiledStep::Loops(kernel.clone())]),

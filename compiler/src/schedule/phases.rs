@@ -47,7 +47,7 @@ impl Gaps {
     /// The first axis with gaps of an operand of a product.
     fn of(kernel: &Kernel) -> Option<Gaps> {
         let (a, b) = kernel.factors()?;
-        if kernel.reductions() != 1 || kernel.repeat.is_some() {
+        if kernel.reductions() != 1 || kernel.instead.is_some() {
             return None;
         }
         [a, b].iter().find_map(|operand| {

@@ -55,7 +55,7 @@ pub struct Argument {
 /// The plan of a loop, and the tensor in which its parts keep what lives within a step.
 /// The kernel learns of it under the number `scratch`.
 pub fn plan(kernel: &mut Kernel, scratch: BufferId, target: &Target) -> (RepeatPlan, Buffer) {
-    let Some(repeat) = kernel.repeat.clone() else {
+    let Some(repeat) = kernel.repeat().cloned() else {
         bug!("schedule", "{} is no loop over time", kernel.name)
     };
     let lasting = Cell::new(0);
@@ -201,6 +201,7 @@ impl Display for RepeatPlan {
                 Plan::Loops(plan) => write!(f, "\n        {plan}")?,
                 Plan::Tiles(plan) => write!(f, "\n        {plan}")?,
                 Plan::Repeat(plan) => write!(f, "\n        {plan}")?,
+                Plan::Rows(plan) => write!(f, "\n        {plan}")?,
             }
         }
         Ok(())

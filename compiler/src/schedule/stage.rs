@@ -73,7 +73,7 @@ fn copy(original: BufferId, buffers: &mut Vec<Buffer>, reader: &Kernel) -> (Buff
             value: ScalarId(0),
         }],
         origin: reader.origin.clone(),
-        repeat: None,
+        instead: None,
     };
     (copy, kernel)
 }

@@ -108,6 +108,29 @@ pub fn reduce_before_broadcast(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     })
 }
 
+/// Over an axis that rows and their numbers have in common it is one `scatter` of all rows along it.
+pub fn sum_of_scatter(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
+    let (axes, x, true) = reduction(r, id)? else {
+        return None;
+    };
+    let &Op::Scatter { axis, shared, size } = r.op(x) else {
+        return None;
+    };
+    // Only the last ones stand where the numbers' own axes begin.
+    let summed = axes.iter().filter(|&&summed| summed < shared).count();
+    let last = shared - summed;
+    if summed == 0 || axis != shared || !(last..shared).all(|axis| axes.contains(&axis)) {
+        return None;
+    }
+    let &[rows, at] = r.inputs(x) else {
+        return None;
+    };
+    let y = r.g.scatter(rows, at, (last, last), size);
+    let rest = axes.iter().filter(|&&axis| axis >= shared);
+    let rest: Vec<usize> = rest.map(|axis| axis - summed).collect();
+    Some(r.g.sum(y, &rest))
+}
+
 /// The sum of what is left of x without its mean is 0, as that of any multiple of it is.
 pub fn sum_of_centred(r: &mut Rewrite, id: NodeId) -> Option<NodeId> {
     let (axes, x, true) = reduction(r, id)? else {

@@ -8,7 +8,7 @@
 
 use super::{Counts, simplify_counting};
 use crate::graph::{
-    Contract, DType, Graph, GraphBuilder, InputId, NodeId, Op, Scan, Step, Type, View,
+    Contract, DType, Graph, GraphBuilder, InputId, NodeId, Op, Scan, Step, Type, View, Way,
 };
 use crate::index::IndexExpr;
 use crate::ops;
@@ -452,12 +452,45 @@ impl<'a> Loop<'a> {
                 };
                 self.g.contract(nodes[0], nodes[1], contract)
             }
+            Op::Gather { axis, shared } => {
+                let places = (*axis, *shared);
+                return self.lift_rows(Way::Gather, inputs, places, |g, x, at, places| {
+                    g.gather(x, at, places)
+                });
+            }
+            &Op::Scatter { axis, shared, size } => {
+                return self.lift_rows(Way::Scatter, inputs, (axis, shared), |g, x, at, places| {
+                    g.scatter(x, at, places, size)
+                });
+            }
             op => {
                 let mut operands = Vec::new();
                 for &input in inputs {
                     operands.push(self.timed(input));
                 }
                 self.g.push(op.clone(), &operands)
+            }
+        })
+    }
+
+    /// Rows moved by their numbers for all steps at once. Time is an axis that both operands have,
+    /// unless one table is the same at each step, or the numbers are.
+    fn lift_rows(
+        &mut self,
+        way: Way,
+        inputs: &[Outside],
+        (axis, shared): (usize, usize),
+        moved: impl Fn(&mut GraphBuilder, NodeId, NodeId, (usize, usize)) -> NodeId,
+    ) -> Outside {
+        let leads = way == Way::Gather && shared == 0 && axis == 0;
+        Outside::Timed(match (inputs[0], inputs[1]) {
+            (Outside::Whole(x), Outside::Timed(at)) if leads => moved(self.g, x, at, (0, 0)),
+            (Outside::Timed(x), Outside::Whole(at)) if shared == 0 => {
+                moved(self.g, x, at, (axis + 1, 0))
+            }
+            (x, at) => {
+                let (x, at) = (self.timed(x), self.timed(at));
+                moved(self.g, x, at, (axis + 1, shared + 1))
             }
         })
     }
@@ -499,6 +532,7 @@ fn is_heavy(graph: &Graph, id: NodeId) -> bool {
     match &graph.node(id).op {
         Op::Contract(contract) => contract.rank < contract.dims.len(),
         Op::Sum { .. } | Op::MaxOver { .. } | Op::ArgMax { .. } => true,
+        Op::Gather { .. } | Op::Scatter { .. } => true,
         _ => false,
     }
 }

@@ -42,6 +42,9 @@ pub fn random_step(seed: u64, size: usize) -> (Step, Vec<Tensor>) {
     if seed.is_multiple_of(4) {
         random.softmax();
     }
+    if seed.is_multiple_of(3) {
+        random.rows();
+    }
     let loss = random.loss();
     let mut g = random.g;
     let mut outputs = vec![("loss".to_string(), loss)];
@@ -313,6 +316,30 @@ impl RandomGraph {
         let sum = self.g.broadcast(sum, &shape, &rows);
         let y = self.g.div(e, sum);
         self.reals.push(y);
+    }
+
+    /// Rows of the last node, read by random numbers, and added up by them again or not.
+    fn rows(&mut self) {
+        let Some(&x) = self.reals.last() else { return };
+        let shape = self.g.shape(x).to_vec();
+        let Some(last) = shape.len().checked_sub(1) else {
+            return;
+        };
+        let axis = self.numbers.below(last + 1);
+        let shared = self.numbers.below(axis + 1);
+        let numbers = [&shape[..shared], &[1 + self.numbers.below(5)]].concat();
+        // Some of them name no row.
+        let places = self.g.uniform(self.seed, 2000, &numbers);
+        let places = self.g.scale(places, shape[axis] as f64 + 1.0);
+        let at = self.g.cast(places, DType::I32);
+        let rows = self.g.gather(x, at, (axis, shared));
+        let rows = self.g.tanh(rows);
+        if self.numbers.below(2) == 0 {
+            return self.reals.push(rows);
+        }
+        let sums = self.g.scatter(rows, at, (axis, shared), shape[axis]);
+        let of_all: Vec<usize> = (0..self.numbers.below(shared + 1)).collect();
+        self.reals.push(self.g.sum(sums, &of_all));
     }
 
     fn loss(&mut self) -> NodeId {

@@ -5,8 +5,8 @@
 use super::nets::matmul;
 use super::{Numbers, step_of};
 use crate::graph::{
-    GraphBuilder, InputId, NodeId, Op, Recurrence, Scan, Step, TimeOrder, Type, View, copy_of,
-    verify,
+    DType, GraphBuilder, InputId, NodeId, Op, Recurrence, Scan, Step, TimeOrder, Type, View,
+    copy_of, verify,
 };
 use crate::index::IndexExpr;
 use std::collections::BTreeMap;
@@ -28,6 +28,7 @@ pub fn recurrences(seed: u64) -> Vec<(&'static str, Step)> {
         ("map", map(length, order, batch)),
         ("attention", attention(length, order, batch)),
         ("nested", nested(length, order, batch)),
+        ("rows", rows(length, order, batch)),
     ]
 }
 
@@ -83,6 +84,36 @@ fn rnn(length: usize, order: TimeOrder, batch: usize) -> Step {
         let (a, b) = (matmul(g, xt, x[2]), matmul(g, h, x[3]));
         let sum = g.add(a, b);
         let sum = bias(g, sum, x[4]);
+        let next = g.tanh(sum);
+        let end = r.end(g, &[next], &[next]);
+        let last = g.last(end.scan, 0);
+        vec![end.yields[0], last]
+    })
+}
+
+/// h' = tanh(rows of w by numbers that x makes + rows of v by numbers that h makes), with rows added
+/// up by numbers on the way.
+fn rows(length: usize, order: TimeOrder, batch: usize) -> Step {
+    let types = [
+        Type::f32([length, batch, INPUTS]),
+        Type::f32([batch, HIDDEN]),
+        Type::f32([3, HIDDEN]),
+        Type::f32([2]),
+    ];
+    with_gradients(&types, |g, x| {
+        let r = Recurrence::begin(g, length, order, vec![x[1]], vec![x[0]]);
+        let (h, xt) = (r.carried()[0], r.slices()[0]);
+        // No h that tanh makes is near to where numbers change.
+        let [of_x, of_h] = [(xt, 2.0), (h, 1.5)].map(|(x, factor)| {
+            let scaled = g.scale(x, factor);
+            g.cast(scaled, DType::I32)
+        });
+        let read = g.gather(x[2], of_x, (0, 0));
+        let own = g.scatter(read, of_x, (1, 1), 4);
+        let again = g.gather(own, of_x, (1, 1));
+        let (a, b) = (g.sum(again, &[1]), g.gather(x[3], of_h, (0, 0)));
+        let sum = g.add(a, b);
+        let sum = g.add(sum, h);
         let next = g.tanh(sum);
         let end = r.end(g, &[next], &[next]);
         let last = g.last(end.scan, 0);

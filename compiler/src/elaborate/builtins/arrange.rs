@@ -3,7 +3,6 @@
 
 use super::argument;
 use super::movement::named_axes;
-use super::product::Indices;
 use crate::elaborate::faults::with_trace;
 use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::values::{Axis, Element, Eval, Given, Home, Tensor, Value};
@@ -146,23 +145,29 @@ pub(super) fn gather<'a>(
     let size = x.axes[axis].size;
     let given = argument(arguments, 1);
     let index = interpreter.index_argument(given, size)?;
-    let hits = interpreter.hits(&index, size, span)?;
-    // x: [a.., n, b..], hits: [i.., n] -> [a.., i.., b..]
-    let (rank, own) = (x.axes.len(), index.axes.len());
-    let places: Vec<usize> = (rank..rank + own).collect();
-    let indices = Indices {
-        operands: vec![
-            places.iter().copied().chain([axis]).collect(),
-            (0..rank).collect(),
-        ],
-        result: (0..axis).chain(places).chain(axis + 1..rank).collect(),
-        sizes: x.sizes().into_iter().chain(index.sizes()).collect(),
-    };
-    let span_of_x = argument(arguments, 0).span;
-    let operands = [(hits, given.span), (x, span_of_x)];
-    interpreter
-        .product(&operands, &indices, span)
-        .map(Value::Tensor)
+    let home = interpreter.one_home(&[(&x, argument(arguments, 0).span), (&index, given.span)])?;
+    // x: [a.., n, b..], index: [i..] -> [a.., i.., b..]
+    let axes = [&x.axes[..axis], &index.axes, &x.axes[axis + 1..]].concat();
+    let batch = x.batch || index.batch;
+    let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
+    let shape = interpreter.full_shape(batch, &sizes);
+    interpreter.check_size(&shape, span)?;
+    let (at, shared) = (x.graph_axis(axis), usize::from(x.batch && index.batch));
+    let graph = interpreter.graph(home);
+    let mut node = graph.gather(x.node, index.node, (at, shared));
+    if index.batch && !x.batch {
+        // The batch stands in front of the numbers' own axes.
+        let mut order: Vec<usize> = (0..shape.len()).collect();
+        order[..=axis].rotate_right(1);
+        node = graph.transpose(node, &order);
+    }
+    Ok(Value::Tensor(Tensor {
+        node,
+        home,
+        batch,
+        axes,
+        ..x
+    }))
 }
 
 /// The sum of all rows whose index is the same, for each index: what `gather` reads
@@ -190,18 +195,29 @@ pub(super) fn scatter<'a>(
             .help("its axes must be the first ones of what is scattered");
         return Err(interpreter.fault(fault));
     }
-    let hits = interpreter.hits(&index, size, span)?;
-    // x: [i.., b..], hits: [i.., n] -> [n, b..]
-    let rank = x.axes.len();
-    let indices = Indices {
-        operands: vec![(0..own).chain([rank]).collect(), (0..rank).collect()],
-        result: [rank].into_iter().chain(own..rank).collect(),
-        sizes: x.sizes().into_iter().chain([size]).collect(),
-    };
-    let operands = [(hits, given.span), (x, argument(arguments, 0).span)];
-    interpreter
-        .product(&operands, &indices, span)
-        .map(Value::Tensor)
+    let home = interpreter.one_home(&[(&x, argument(arguments, 0).span), (&index, given.span)])?;
+    // x: [i.., b..], index: [i..] -> [n, b..]
+    let axes = [&[Axis::unnamed(size)], &x.axes[own..]].concat();
+    let batch = x.batch || index.batch;
+    let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
+    let shape = interpreter.full_shape(batch, &sizes);
+    interpreter.check_size(&shape, span)?;
+    let own_shape = interpreter.full_shape(batch, &x.sizes());
+    let graph = interpreter.graph(home);
+    let mut rows = x.node;
+    if batch && !x.batch {
+        // The same rows for each sample, which has numbers of its own for them.
+        let behind: Vec<usize> = (1..own_shape.len()).collect();
+        rows = graph.broadcast(rows, &own_shape, &behind);
+    }
+    let places = (usize::from(batch), usize::from(index.batch));
+    Ok(Value::Tensor(Tensor {
+        node: graph.scatter(rows, index.node, places, size),
+        home,
+        batch,
+        axes,
+        ..x
+    }))
 }
 
 /// A function of each of a list.

@@ -3,7 +3,7 @@
 use super::argument;
 use crate::elaborate::faults::with_trace;
 use crate::elaborate::interpreter::Interpreter;
-use crate::elaborate::values::{Axis, Element, Eval, Given, Reported, Tensor, Value};
+use crate::elaborate::values::{Axis, Element, Eval, Given, Home, Reported, Tensor, Value};
 use crate::graph::{Contract, View};
 use crate::index::IndexExpr;
 use nnc_grammar::{Code, Diagnostic, Span};
@@ -259,13 +259,8 @@ impl<'a> Interpreter<'a> {
         self.fault(fault)
     }
 
-    /// The product as one node; the batch, where an operand has it, leads.
-    pub(super) fn product(
-        &mut self,
-        tensors: &[(Tensor, Span)],
-        indices: &Indices,
-        span: Span,
-    ) -> Eval<Tensor> {
+    /// Where all of some tensors are at home.
+    pub(super) fn one_home(&mut self, tensors: &[(&Tensor, Span)]) -> Eval<Home> {
         let home = tensors[0].0.home;
         if let Some((_, other)) = tensors.iter().find(|(tensor, _)| tensor.home != home) {
             let fault = Diagnostic::error(
@@ -275,6 +270,18 @@ impl<'a> Interpreter<'a> {
             );
             return Err(self.fault(fault.here("mixes the two")));
         }
+        Ok(home)
+    }
+
+    /// The product as one node; the batch, where an operand has it, leads.
+    pub(super) fn product(
+        &mut self,
+        tensors: &[(Tensor, Span)],
+        indices: &Indices,
+        span: Span,
+    ) -> Eval<Tensor> {
+        let given: Vec<(&Tensor, Span)> = tensors.iter().map(|(x, span)| (x, *span)).collect();
+        let home = self.one_home(&given)?;
         let batch = tensors.iter().any(|(tensor, _)| tensor.batch);
         let leading = usize::from(batch);
         // Dimensions: the batch, the result's indices, the summed ones.

@@ -47,7 +47,7 @@ pub fn contraction(
                 span: None,
                 path: String::new(),
             },
-            repeat: None,
+            instead: None,
         },
         buffers: Vec::new(),
         layouts: Vec::new(),

@@ -193,7 +193,7 @@ impl<'a> Nest<'a> {
             scalars: self.pool.finish(),
             stages: self.stages,
             origin: self.graph.origins[origin].clone(),
-            repeat: None,
+            instead: None,
         };
         kernel.tidied()
     }

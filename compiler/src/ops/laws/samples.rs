@@ -133,6 +133,23 @@ pub fn samples(n: &mut Numbers) -> Vec<Sample> {
         );
         add(Op::ArgMax { axis: axes[0] }, vec![n.apart(&shape)], None);
     }
+    for (shared, outer, behind) in [(0, 0, 1), (1, 0, 1), (0, 1, 0), (1, 1, 2)] {
+        let axis = shared + outer;
+        let (table, own) = (n.shape(axis + 1 + behind), n.below(3));
+        let numbers = [&table[..shared], &n.shape(own)].concat();
+        let list = [&table[..axis], &numbers[shared..], &table[axis + 1..]].concat();
+        let size = table[axis];
+        // Some of them name no row.
+        let ty = Type {
+            dtype: DType::I32,
+            shape: numbers,
+        };
+        let at = Tensor::from_fn(&ty, |_| n.below(size + 2) as f64 - 1.0);
+        let op = Op::Gather { axis, shared };
+        add(op, vec![n.f32(&table, -1.0, 1.0), at.clone()], None);
+        let op = Op::Scatter { axis, shared, size };
+        add(op, vec![n.f32(&list, -1.0, 1.0), at], None);
+    }
     for (a, b, contract) in contracts(n) {
         add(
             Op::Contract(contract),

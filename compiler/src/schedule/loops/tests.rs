@@ -59,7 +59,7 @@ fn kernel(dims: &[usize], outer: usize, pool: ScalarPool, stages: Vec<Stage>) ->
             span: None,
             path: String::new(),
         },
-        repeat: None,
+        instead: None,
     }
 }
 

@@ -119,7 +119,7 @@ fn copying(name: String, load: Scalar, extents: &[usize], copy: BufferId, of: &K
             value: ScalarId(0),
         }],
         origin: of.origin.clone(),
-        repeat: None,
+        instead: None,
     }
 }
 
@@ -189,7 +189,7 @@ pub(super) fn part(
             },
         ],
         origin: kernel.origin.clone(),
-        repeat: None,
+        instead: None,
     };
 
     // The part is the only dimension besides the outer ones.
@@ -270,7 +270,7 @@ pub(super) fn cut(kernel: &Kernel, dim: Dim, size: usize) -> Kernel {
             .collect(),
         stages: stages.collect(),
         origin: kernel.origin.clone(),
-        repeat: None,
+        instead: None,
     }
 }
 

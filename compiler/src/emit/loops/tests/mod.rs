@@ -46,7 +46,7 @@ impl Case {
                 span: None,
                 path: String::new(),
             },
-            repeat: None,
+            instead: None,
         };
         Case { kernel, buffers }
     }

@@ -1,0 +1,261 @@
+//! The code that moves rows by their numbers: loops over rows, and vectors of 128 bits along each.
+//! A row is either of some length, and then memory decides, or there is little to do.
+
+use super::count::Count;
+use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
+use crate::graph::{Rows, Way};
+use crate::schedule::{ELEMENT_BYTES, RowsPlan};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, UserFuncName, Value, types};
+use cranelift_codegen::isa::TargetFrontendConfig;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+/// Elements of a vector.
+const LANES: usize = 4;
+/// Vectors of one round.
+const VECTORS: usize = 4;
+/// Bytes of an element.
+const BYTES: i64 = ELEMENT_BYTES as i64;
+
+/// The code of a kernel that moves rows.
+pub fn emit(plan: &RowsPlan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
+    let signature = kernel_signature(config.default_call_conv);
+    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let mut context = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut function, &mut context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let &[table, begin, end] = b.block_params(entry) else {
+        unreachable!("a kernel takes three parameters");
+    };
+    let flags = MemFlagsData::trusted().with_readonly();
+    let tensors = [0, 8, 16].map(|at| b.ins().load(types::I64, flags, table, at));
+    let mut writer = Writer { b };
+    writer.each((begin, end), &mut |w, task| match plan.moved.way {
+        Way::Gather => w.gather(plan, tensors, task),
+        Way::Scatter => w.scatter(plan, tensors, task),
+    });
+    writer.b.ins().return_(&[]);
+    writer.b.seal_all_blocks();
+    writer.b.finalize(config);
+    CodeUnit {
+        functions: vec![CodeFunction {
+            name: name.to_owned(),
+            body: Body::Clif(Box::new(function), Effort::Optimized),
+        }],
+    }
+}
+
+struct Writer<'a> {
+    b: FunctionBuilder<'a>,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy)]
+enum Row {
+    /// It is copied from there.
+    From(Value),
+    /// What is there is added to it.
+    Plus(Value),
+    /// It becomes zeros.
+    Zeros,
+}
+
+impl Writer<'_> {
+    /// A part of the rows of all lists.
+    fn gather(&mut self, plan: &RowsPlan, [x, numbers, y]: [Value; 3], task: Value) {
+        let Rows {
+            shared,
+            outer,
+            count,
+            listed,
+            row,
+        } = plan.moved.rows;
+        let range = self.part(plan.each, shared * outer * listed, task);
+        self.each(range, &mut |w, entry| {
+            let (table, position) = w.divide(entry, listed, shared * outer > 1);
+            let (lists, _) = w.divide(table, outer, shared > 1);
+            let (table, lists) = match shared * outer {
+                1 => (x, numbers),
+                _ => (
+                    w.at(x, table, count * row),
+                    match shared {
+                        1 => numbers,
+                        _ => w.at(numbers, lists, listed),
+                    },
+                ),
+            };
+            let number = w.number(lists, position);
+            let target = w.at(y, entry, row);
+            let known =
+                w.b.ins()
+                    .icmp_imm_u(IntCC::UnsignedLessThan, number, count as i64);
+            w.choose(
+                known,
+                |w| {
+                    let number = w.b.ins().uextend(types::I64, number);
+                    let source = w.at(table, number, row);
+                    w.row(target, Row::From(source), row);
+                },
+                |w| w.row(target, Row::Zeros, row),
+            );
+        });
+    }
+
+    /// A part of the rows of one table, or of some columns of it.
+    fn scatter(&mut self, plan: &RowsPlan, [x, numbers, y]: [Value; 3], task: Value) {
+        let Rows {
+            shared,
+            outer,
+            count,
+            listed,
+            row,
+        } = plan.moved.rows;
+        let (rest, part) = self.divide(task, plan.parts(), plan.columns * shared * outer > 1);
+        let (table, column) = self.divide(rest, plan.columns, shared * outer > 1);
+        let (lists, _) = self.divide(table, outer, shared > 1);
+        let (begin, end) = self.part(plan.each, count, part);
+        let (mut list, mut lists_at, mut tables) = (x, numbers, y);
+        if shared * outer > 1 {
+            list = self.at(x, table, listed * row);
+            tables = self.at(y, table, count * row);
+        }
+        if shared > 1 {
+            lists_at = self.at(numbers, lists, listed);
+        }
+        let width = row / plan.columns;
+        if plan.columns > 1 {
+            list = self.at(list, column, width);
+            tables = self.at(tables, column, width);
+        }
+        self.each((begin, end), &mut |w, number| {
+            let target = w.at(tables, number, row);
+            w.row(target, Row::Zeros, width);
+        });
+        let own = self.b.ins().isub(end, begin);
+        let all = self.constants([0, listed]);
+        self.each(all, &mut |w, position| {
+            let number = w.number(lists_at, position);
+            let number = w.b.ins().uextend(types::I64, number);
+            // Those before the first own row are very large when seen as unsigned.
+            let within = w.b.ins().isub(number, begin);
+            let known = w.b.ins().icmp(IntCC::UnsignedLessThan, within, own);
+            w.choose(
+                known,
+                |w| {
+                    let (source, target) = (w.at(list, position, row), w.at(tables, number, row));
+                    w.row(target, Row::Plus(source), width);
+                },
+                |_| {},
+            );
+        });
+    }
+
+    fn constants(&mut self, [a, b]: [usize; 2]) -> (Value, Value) {
+        let a = self.b.ins().iconst(types::I64, a as i64);
+        (a, self.b.ins().iconst(types::I64, b as i64))
+    }
+
+    /// Where part `number` of `all` begins and ends, if each but the last one has `each`.
+    fn part(&mut self, each: usize, all: usize, number: Value) -> (Value, Value) {
+        let begin = self.b.ins().imul_imm_s(number, each as i64);
+        let end = self.b.ins().iadd_imm_s(begin, each as i64);
+        let all = self.b.ins().iconst(types::I64, all as i64);
+        (begin, self.b.ins().umin(end, all))
+    }
+
+    /// Quotient and remainder; without a `further` number the remainder is all there is.
+    fn divide(&mut self, a: Value, by: usize, further: bool) -> (Value, Value) {
+        if !further {
+            return (a, a);
+        }
+        let by = self.b.ins().iconst(types::I64, by as i64);
+        (self.b.ins().udiv(a, by), self.b.ins().urem(a, by))
+    }
+
+    /// So many times so many elements behind a place.
+    fn at(&mut self, base: Value, times: Value, elements: usize) -> Value {
+        let bytes = self.b.ins().imul_imm_s(times, elements as i64 * BYTES);
+        self.b.ins().iadd(base, bytes)
+    }
+
+    fn number(&mut self, lists: Value, position: Value) -> Value {
+        let place = self.at(lists, position, 1);
+        let flags = MemFlagsData::trusted();
+        self.b.ins().load(types::I32, flags, place, 0)
+    }
+
+    /// Writes a row.
+    fn row(&mut self, target: Value, from: Row, elements: usize) {
+        let round = LANES * VECTORS;
+        let whole = elements / round * round;
+        if whole > 0 {
+            let rounds = self.constants([0, whole / round]);
+            self.each(rounds, &mut |w, number| {
+                let target = w.at(target, number, round);
+                let from = match from {
+                    Row::From(source) => Row::From(w.at(source, number, round)),
+                    Row::Plus(source) => Row::Plus(w.at(source, number, round)),
+                    Row::Zeros => Row::Zeros,
+                };
+                for vector in 0..VECTORS {
+                    w.element(target, from, types::F32X4, vector * LANES);
+                }
+            });
+        }
+        let vectors = whole + (elements - whole) / LANES * LANES;
+        for element in (whole..vectors).step_by(LANES) {
+            self.element(target, from, types::F32X4, element);
+        }
+        for element in vectors..elements {
+            self.element(target, from, types::F32, element);
+        }
+    }
+
+    /// Writes one element or vector of a row.
+    fn element(&mut self, target: Value, from: Row, ty: ir::Type, element: usize) {
+        let offset = (element * ELEMENT_BYTES) as i32;
+        let flags = MemFlagsData::new().with_notrap();
+        let value = match from {
+            Row::From(source) => self.b.ins().load(ty, flags, source, offset),
+            Row::Plus(source) => {
+                let sum = self.b.ins().load(ty, flags, target, offset);
+                let more = self.b.ins().load(ty, flags, source, offset);
+                self.b.ins().fadd(sum, more)
+            }
+            Row::Zeros => {
+                let zero = self.b.ins().f32const(0.0);
+                match ty {
+                    types::F32 => zero,
+                    vector => self.b.ins().splat(vector, zero),
+                }
+            }
+        };
+        self.b.ins().store(flags, value, target, offset);
+    }
+
+    fn choose(
+        &mut self,
+        condition: Value,
+        then: impl FnOnce(&mut Self),
+        otherwise: impl FnOnce(&mut Self),
+    ) {
+        let [yes, no, after] = [(); 3].map(|()| self.b.create_block());
+        self.b.ins().brif(condition, yes, &[], no, &[]);
+        self.b.switch_to_block(yes);
+        then(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(no);
+        otherwise(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+    }
+
+    /// `for index in first..end`
+    fn each(&mut self, (first, end): (Value, Value), body: &mut dyn FnMut(&mut Self, Value)) {
+        let count = Count::begin(&mut self.b, first, end);
+        body(self, count.index);
+        count.end(&mut self.b);
+    }
+}
