@@ -50,7 +50,7 @@ fn main() {
                 |round| {
                     network.begin();
                     network.machine.enter(|session| {
-                        round(&mut |number| batches.step(session, handle, number))
+                        round(&mut |number| batches.step(session, handle, number));
                     });
                     Ok::<(), Infallible>(())
                 },

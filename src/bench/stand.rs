@@ -123,7 +123,7 @@ impl Stand {
                 let machine = &mut self.machine;
                 match (entry, arena) {
                     (Entry::Once, Arena::Once) => machine.enter(|session| {
-                        round(&mut |number| batches.step(session, program, number))
+                        round(&mut |number| batches.step(session, program, number));
                     }),
                     (Entry::Once, Arena::EachStep) => machine.enter(|session| {
                         round(&mut |number| {
