@@ -1,6 +1,8 @@
 //! The tile as machine code: accumulators live in vector registers, every element of
 //! A is broadcast, rows of B are read as vectors, the epilogue runs on the registers.
 
+use std::collections::BTreeSet;
+
 use iced_x86::Register;
 use iced_x86::code_asm::{AsmRegister64, registers::gpr64};
 
@@ -8,7 +10,7 @@ use super::tile::{FRAME_ENTRY, Summed, Tile, trips_entry};
 use super::wide_asm::{At, Vector, WideAsm, must};
 use super::wide_scalar::{Epilogue, store_tile};
 use crate::bug::bug;
-use crate::schedule::tiles::{A, B};
+use crate::schedule::tiles::{A, B, ELEMENT_BYTES, Element, PlaceId, Value};
 use crate::target::Isa;
 
 /// The bytes of the function `tile(frame)`, position-independent, System V.
@@ -30,6 +32,7 @@ pub(super) fn tile_wide(tile: &Tile<'_>) -> Vec<u8> {
     for accumulator in 0..registers.rows * registers.vectors {
         asm.zero(Vector(accumulator as u8));
     }
+    fetch_for_end(&mut asm, tile, registers.vectors);
     let mut product = Product {
         asm: &mut asm,
         row_offsets: (0..tile.rows())
@@ -134,6 +137,52 @@ fn ahead(loops: &[Summed], products: usize, stride_of: impl Fn(&Summed) -> i64) 
     stride
         .filter(|_| walked > steps)
         .map(|stride| steps * stride)
+}
+
+/// Puts on its way, before the sum, what the epilogue reads behind it: an addend, a mask, an
+/// optimiser's moments, each row of them far from the last.
+fn fetch_for_end(asm: &mut WideAsm, tile: &Tile<'_>, vectors: usize) {
+    let lines = lines_for_end(tile);
+    let count: usize = lines.iter().map(|(_, lines)| lines.len()).sum();
+    let steps: i64 = tile.summed().iter().map(|of| of.extent).product();
+    let products = steps * (tile.rows() * vectors) as i64;
+    if products < count as i64 * PRODUCTS_PER_FETCH {
+        return;
+    }
+    for (place, lines) in lines {
+        let entry = gpr64::rdi + place as i32 * FRAME_ENTRY as i32;
+        must(asm.code.mov(SCRATCH, entry));
+        for line in lines {
+            asm.prefetch(at(SCRATCH, line));
+        }
+    }
+}
+
+/// So many products, at least, for each line that is fetched for the end: fewer are over before it
+/// arrives.
+const PRODUCTS_PER_FETCH: i64 = 8;
+
+/// By place, the lines that the epilogue reads there in vectors, in bytes from the tile's first.
+fn lines_for_end(tile: &Tile<'_>) -> Vec<(PlaceId, BTreeSet<i64>)> {
+    let linear = &tile.plan.linear;
+    let reads = linear.values.iter().filter_map(|value| match *value {
+        Value::Read(place) => Some(place),
+        _ => None,
+    });
+    let in_vectors = reads.filter(|&place| {
+        linear.places[place].element != Element::Index && tile.column_stride(place) == ELEMENT_BYTES
+    });
+    let bytes = tile.columns as i64 * ELEMENT_BYTES;
+    let lines = in_vectors.map(|place| {
+        let rows = (0..tile.rows()).map(|row| tile.row_offset(place, row));
+        let lines = rows.flat_map(|row| {
+            (0..bytes)
+                .step_by(LINE as usize)
+                .map(move |line| row + line)
+        });
+        (place, lines.collect())
+    });
+    lines.collect()
 }
 
 /// Who is where: accumulators row by row, then a row of B, then a broadcast element of A.
