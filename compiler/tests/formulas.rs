@@ -39,7 +39,7 @@ fn counted(ty: &Type) -> Tensor {
 }
 
 /// The body of each case, where `x` is the sine of 1, 2, 3, ... under its shape.
-const FORMULAS: [(&str, &str, &str); 9] = [
+const FORMULAS: [(&str, &str, &str); 20] = [
     ("rms_norm", "[4, 6]", "x |> rms_norm"),
     ("instance_norm", "[4, 2, 3]", "x |> instance_norm"),
     ("group_norm", "[4, 2, 3]", "x |> group_norm(2)"),
@@ -56,6 +56,49 @@ const FORMULAS: [(&str, &str, &str); 9] = [
         "attend_causal",
         "[3, 2, 4]",
         "attend(x[b = 0], x[b = 1], x[b = 0], heads: 1, mask: mask_future)",
+    ),
+    ("silu", "[4, 6]", "silu(x)"),
+    ("log_sigmoid", "[4, 6]", "log_sigmoid(x)"),
+    (
+        "conv2d_groups",
+        "[4, 5, 6]",
+        "0.01 * x |> conv2d(6, kernel: 3, stride: 2, padding: 1, groups: 2)",
+    ),
+    (
+        "conv2d_dilation",
+        "[2, 7, 6]",
+        "0.01 * x |> conv2d(3, kernel: 3, padding: 1, dilation: 2)",
+    ),
+    (
+        "conv2d_same",
+        "[2, 5, 6]",
+        "0.01 * x |> conv2d(3, kernel: 4, stride: 2, padding: \"same\")",
+    ),
+    (
+        "conv1d",
+        "[3, 9]",
+        "0.01 * x |> conv1d(4, kernel: 3, stride: 2, padding: 1, dilation: 2)",
+    ),
+    (
+        "depthwise_conv2d",
+        "[3, 5, 4]",
+        "0.01 * x |> depthwise_conv2d(kernel: 3, padding: 1, filters_each: 2)",
+    ),
+    ("upsample2d", "[2, 3, 4]", "upsample2d(x, 2)"),
+    (
+        "upsample2d_bilinear",
+        "[2, 3, 4]",
+        "upsample2d_bilinear(x, 3)",
+    ),
+    (
+        "bidirectional",
+        "[5, 3]",
+        "x |> bidirectional(rnn(1), rnn(1, reverse: true))",
+    ),
+    (
+        "lora",
+        "[3, 4]",
+        "let inner = dense(3)\n x |> lora(inner, rank: 2, scale: 0.5)",
     ),
 ];
 

@@ -82,6 +82,90 @@ def attend(q, k, v, heads, keep):
     return np.concatenate(result, axis=1)
 
 
+def conv2d(x, filters, kernel, stride=1, before=(0, 0), after=(0, 0), dilation=1, groups=1):
+    # Every output by itself: a sum over the window's places and the channels of its group.
+    (c, h, w), each = x.shape, x.shape[0] // groups
+    weight, bias = counted(kernel * kernel * each * filters), counted(filters)
+    weight = weight.reshape(kernel, kernel, each, filters)
+    reach = (kernel - 1) * dilation + 1
+    rows = (h + before[0] + after[0] - reach) // stride + 1
+    columns = (w + before[1] + after[1] - reach) // stride + 1
+    y = np.empty((filters, rows, columns))
+    for f in range(filters):
+        first = f // (filters // groups) * each
+        for i in range(rows):
+            for j in range(columns):
+                total = bias[f]
+                for u in range(kernel):
+                    for v in range(kernel):
+                        at = i * stride + u * dilation - before[0], j * stride + v * dilation - before[1]
+                        if 0 <= at[0] < h and 0 <= at[1] < w:
+                            total += (x[first : first + each, at[0], at[1]] * weight[u, v, :, f]).sum()
+                y[f, i, j] = total
+    return y
+
+
+def same(size, kernel, stride):
+    # ceil(size / stride) outputs; of an odd number of zeros, one more behind.
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def conv2d_same(x, filters, kernel, stride):
+    padding = [same(size, kernel, stride) for size in x.shape[1:]]
+    before, after = zip(*padding)
+    return conv2d(x, filters, kernel, stride, before, after)
+
+
+def conv1d(x, filters, kernel, stride, padding, dilation):
+    c, size = x.shape
+    weight, bias = counted(kernel * c * filters).reshape(kernel, c, filters), counted(filters)
+    outputs = (size + 2 * padding - (kernel - 1) * dilation - 1) // stride + 1
+    y = np.tile(bias[:, None], (1, outputs))
+    for i in range(outputs):
+        for u in range(kernel):
+            at = i * stride + u * dilation - padding
+            if 0 <= at < size:
+                y[:, i] += x[:, at] @ weight[u]
+    return y
+
+
+def bilinear(x, by):
+    # Centres of pixels lie at half numbers; beyond the outermost centres nothing changes.
+    c, h, w = x.shape
+    y = np.empty((c, h * by, w * by))
+    for i in range(h * by):
+        for j in range(w * by):
+            row = min(max((i + 0.5) / by - 0.5, 0), h - 1)
+            column = min(max((j + 0.5) / by - 0.5, 0), w - 1)
+            top, left = min(int(row), h - 2), min(int(column), w - 2)
+            a, b = row - top, column - left
+            upper = (1 - b) * x[:, top, left] + b * x[:, top, left + 1]
+            lower = (1 - b) * x[:, top + 1, left] + b * x[:, top + 1, left + 1]
+            y[:, i, j] = (1 - a) * upper + a * lower
+    return y
+
+
+def elman_both_ways(x):
+    # Elman 1990, one unit in each direction; what reads backwards stands where it belongs in time.
+    def run(rows):
+        h, states = 0.0, []
+        for row in rows:
+            h = math.tanh(row @ counted(x.shape[1]) + 1 + h * 1 + 1)
+            states.append(h)
+        return states
+
+    return np.stack([run(x), run(x[::-1])[::-1]], axis=1)
+
+
+def lora(x, units, rank, scale):
+    # Hu et al. 2021, section 4.1.
+    n = x.shape[1]
+    base = x @ counted(n * units).reshape(n, units) + counted(units)
+    down, up = counted(n * rank).reshape(n, rank), counted(rank * units).reshape(rank, units)
+    return base + scale * (x @ down @ up)
+
+
 def attention_cases():
     def parts(x):  # queries of 3 steps; keys and values of 5, the values half as wide
         return x[:12].reshape(3, 4), x[12:32].reshape(5, 4), x[32:42].reshape(5, 2)
@@ -98,6 +182,9 @@ def attention_cases():
     }
 
 
+# Keeps sums of products with large parameters as small as the others' results.
+small = 0.01
+
 CASES = {
     "rms_norm": ([4, 6], rms_norm),
     "instance_norm": ([4, 2, 3], instance_norm),
@@ -106,6 +193,17 @@ CASES = {
     "rotary": ([4, 6], rotary),
     "rotary_heads": ([3, 2, 4], lambda x: rotary(x, 100.0)),
     **attention_cases(),
+    "silu": ([4, 6], lambda x: x / (1 + np.exp(-x))),
+    "log_sigmoid": ([4, 6], lambda x: -np.log(1 + np.exp(-x))),
+    "conv2d_groups": ([4, 5, 6], lambda x: conv2d(small * x, 6, 3, 2, (1, 1), (1, 1), groups=2)),
+    "conv2d_dilation": ([2, 7, 6], lambda x: conv2d(small * x, 3, 3, 1, (1, 1), (1, 1), dilation=2)),
+    "conv2d_same": ([2, 5, 6], lambda x: conv2d_same(small * x, 3, 4, 2)),
+    "conv1d": ([3, 9], lambda x: conv1d(small * x, 4, 3, 2, 1, 2)),
+    "depthwise_conv2d": ([3, 5, 4], lambda x: conv2d(small * x, 6, 3, 1, (1, 1), (1, 1), groups=3)),
+    "upsample2d": ([2, 3, 4], lambda x: x.repeat(2, axis=1).repeat(2, axis=2)),
+    "upsample2d_bilinear": ([2, 3, 4], lambda x: bilinear(x, 3)),
+    "bidirectional": ([5, 3], elman_both_ways),
+    "lora": ([3, 4], lambda x: lora(x, 3, 2, 0.5)),
 }
 
 if __name__ == "__main__":
