@@ -198,6 +198,8 @@ fn valid_part(step: &Call) -> Result<f64> {
     step.part("valid", 0.0)
 }
 
+/// The first samples; of samples that come class by class, evenly spaced ones, so that each
+/// class keeps its share.
 fn take(dataset: &mut Dataset, step: &Call) -> Result<()> {
     let most = most(step)?;
     let splits = [
@@ -206,8 +208,15 @@ fn take(dataset: &mut Dataset, step: &Call) -> Result<()> {
         Some(&mut dataset.test),
     ];
     for split in splits.into_iter().flatten() {
-        let count = (split.samples() as u32).min(most);
-        *split = split.subset(&(0..count).collect::<Vec<u32>>());
+        let all = split.samples() as u64;
+        let count = all.min(u64::from(most));
+        let by_class = split.comes_class_by_class();
+        let position = |i: u64| match by_class {
+            true => (i * all / count) as u32,
+            false => i as u32,
+        };
+        let positions: Vec<u32> = (0..count).map(position).collect();
+        *split = split.subset(&positions);
     }
     Ok(())
 }

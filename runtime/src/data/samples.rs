@@ -101,6 +101,30 @@ impl Split {
         }
     }
 
+    /// Whether all samples of a class lie one behind the other, as in folders named by
+    /// classes or in a sorted table, so that the first ones are all of one class.
+    pub(super) fn comes_class_by_class(&self) -> bool {
+        let classes = self.columns.iter().find_map(|column| match &column.values {
+            Values::Classes(all) if column.field.shape.is_empty() => Some(all),
+            _ => None,
+        });
+        let Some(classes) = classes else {
+            return false;
+        };
+        let mut runs: Vec<i32> = Vec::new();
+        for &member in self.members.iter() {
+            let class = classes[member as usize];
+            if runs.last() == Some(&class) {
+                continue;
+            }
+            if runs.contains(&class) {
+                return false;
+            }
+            runs.push(class);
+        }
+        runs.len() > 1 && runs.len() < self.members.len()
+    }
+
     /// One more change of its samples.
     pub(super) fn change(&mut self, change: Augment) {
         self.changes.push(change);

@@ -268,6 +268,37 @@ fn take_keeps_the_first() {
 }
 
 #[test]
+fn take_leaves_each_class_its_share_where_classes_come_one_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows: String = (0..100).map(|i| format!("{i},{}\n", i / 40)).collect();
+    std::fs::write(directory.path().join("t.csv"), format!("x,kind\n{rows}")).unwrap();
+    let table = Call::new("csv")
+        .with("file", Value::String("t.csv".into()))
+        .with("label", Value::String("kind".into()))
+        .with("classes", Value::Bool(true));
+    let members = |pipeline: &[Call]| {
+        let data = load(pipeline, &mut request(Some(directory.path()))).unwrap();
+        let Values::Classes(kinds) = &data.train.columns()[1].values else {
+            panic!("no classes");
+        };
+        let mut members = [0; 3];
+        for sample in data.train.in_order() {
+            members[kinds[sample as usize] as usize] += 1;
+        }
+        members
+    };
+    let all = members(std::slice::from_ref(&table));
+    let taken = members(&[table, Call::new("take").with("n", Value::Int(20))]);
+    assert_eq!(
+        (all.iter().sum::<i32>(), taken.iter().sum::<i32>()),
+        (80, 20)
+    );
+    for (all, taken) in all.into_iter().zip(taken) {
+        assert!((all - 4 * taken).abs() <= 4, "{taken} of {all}");
+    }
+}
+
+#[test]
 fn linear_data_are_linear() {
     let pipeline = [Call::new("linear")
         .with("features", Value::Int(2))
