@@ -78,6 +78,13 @@ fn the_library_documents_itself() {
         all.contains("dense") && all.contains("top_k") && all.contains("shuffle"),
         "{all}"
     );
+    for word in ["scan", "step", "freeze", "clip_norm", "train", "repeat"] {
+        let told = place.nnc(&format!("doc {word}")).exits(0).out;
+        assert!(
+            told.starts_with("# language") && told.contains(word),
+            "{told}"
+        );
+    }
     let told = place.nnc("doc densse").exits(2);
     assert!(told.err.contains("did you mean `dense`?"), "{}", told.err);
 }
