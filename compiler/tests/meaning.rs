@@ -131,6 +131,24 @@ fn a_lower_rank_meets_a_higher_one_by_name() {
 }
 
 #[test]
+fn parts_that_are_joined_may_differ_along_their_axis_in_size_and_name() {
+    let vectors = "let v: [n] = x
+        let a: [p] = slice(v, over: n, from: 0, to: 3)
+        let b: [q] = slice(v, over: n, from: 1, to: 2)
+        concat([a, b], over: p)";
+    let expected = [1.0, 2.0, 3.0, 2.0, 5.0, 6.0, 7.0, 6.0];
+    assert_eq!(result(&program("", vectors)), expected);
+    // The second part has the name; the result has it then.
+    let rows = "let rows: [t, d] = reshape(x, [2, 2])
+        let token: [1, d] = fill(9, [1, 2])
+        sum(concat([token, rows], over: t), over: t)";
+    assert_eq!(result(&program("", rows)), [13.0, 15.0, 21.0, 23.0]);
+    let both = "let rows: [t, d] = reshape(x, [2, 2])
+        rows |> bidirectional(lstm(3), gru(2, reverse: true)) |> flatten";
+    assert_eq!(result(&program("", both)).len(), 2 * 2 * 5);
+}
+
+#[test]
 fn axes_keep_their_names_through_calls() {
     let text = |over: &str| {
         program(

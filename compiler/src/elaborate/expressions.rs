@@ -224,6 +224,15 @@ impl<'a> Interpreter<'a> {
             .into_iter()
             .flat_map(|frame| frame.declared.keys());
         let declared: Vec<String> = declared.cloned().collect();
+        let frame = self.frames.last();
+        let in_train = self.run.in_train && frame.is_some_and(|frame| frame.definition.is_none());
+        let fault = match in_train && !local.is_empty() {
+            true => {
+                let names = super::faults::listed(local.iter().map(String::as_str));
+                fault.note(format!("of the data and by `let` there are {names}"))
+            }
+            false => fault,
+        };
         let mut absent = self.run.absent_fields.iter();
         let absent = absent.find(|(field, _)| field == name && self.frames.len() == 1);
         let mut signatures = self.globals.catalog.signatures().iter();

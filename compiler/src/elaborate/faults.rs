@@ -179,11 +179,36 @@ pub(super) fn did_you_mean<'n>(
     name: &str,
     candidates: impl IntoIterator<Item = &'n str>,
 ) -> Diagnostic {
-    match nnc_grammar::nearest(name, candidates) {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let here = ELSEWHERE
+        .iter()
+        .find(|(there, here)| *there == name && candidates.contains(here))
+        .map(|(_, here)| *here);
+    match here.or_else(|| nnc_grammar::nearest(name, candidates)) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
         None => fault,
     }
 }
+
+/// What the library's items are called in other frameworks, where the spelling leads elsewhere.
+const ELSEWHERE: [(&str, &str); 16] = [
+    ("Linear", "dense"),
+    ("Dense", "dense"),
+    ("Conv2d", "conv2d"),
+    ("Conv2D", "conv2d"),
+    ("MaxPool2d", "max_pool2d"),
+    ("MaxPooling2D", "max_pool2d"),
+    ("AvgPool2d", "avg_pool2d"),
+    ("AveragePooling2D", "avg_pool2d"),
+    ("BatchNorm2d", "batch_norm"),
+    ("BatchNormalization", "batch_norm"),
+    ("LayerNorm", "layer_norm"),
+    ("LayerNormalization", "layer_norm"),
+    ("LSTM", "lstm"),
+    ("GRU", "gru"),
+    ("CrossEntropyLoss", "cross_entropy"),
+    ("MSELoss", "mse"),
+];
 
 /// `a`, `b` and `c`
 pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {

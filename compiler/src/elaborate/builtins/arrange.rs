@@ -334,7 +334,10 @@ impl<'a> Interpreter<'a> {
     ) -> Eval<()> {
         let others = |tensor: &Tensor, axis: usize| {
             let mut sizes = tensor.sizes();
-            sizes.remove(axis);
+            // A tensor of fewer axes may have none in that place.
+            if let Some(size) = sizes.get_mut(axis) {
+                *size = 0;
+            }
             sizes
         };
         if a_axis == b_axis && others(a, *a_axis) == others(b, *b_axis) {

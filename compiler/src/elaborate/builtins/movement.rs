@@ -207,11 +207,38 @@ pub(super) fn concat<'a>(
             value: part.clone(),
             span: given.span,
         };
-        let tensor = interpreter.numbers_argument(&part)?;
-        let axis = interpreter.one_axis(&tensor, named_axes(arguments, 1), span)?;
-        tensors.push((tensor, axis));
+        tensors.push(interpreter.numbers_argument(&part)?);
     }
-    interpreter.joined(tensors, given, span)
+    let Some(first) = tensors.first() else {
+        return interpreter.joined(Vec::new(), given, span);
+    };
+    // Whoever has the axis by that name says which it is; in the others it is the one in its place.
+    let named = |tensor: &Tensor| match named_axes(arguments, 1) {
+        [AxisRef::Named(label, _)] => tensor
+            .axes
+            .iter()
+            .position(|axis| axis.labels.contains(label)),
+        _ => None,
+    };
+    let (position, labels) = match tensors.iter().find_map(|t| Some((t, named(t)?))) {
+        Some((tensor, position)) => (position, tensor.axes[position].labels.clone()),
+        None => {
+            let position = interpreter.one_axis(first, named_axes(arguments, 1), span)?;
+            (position, first.axes[position].labels.clone())
+        }
+    };
+    let tensors = tensors
+        .into_iter()
+        .map(|tensor| {
+            let own = named(&tensor).unwrap_or(position);
+            (tensor, own)
+        })
+        .collect();
+    let mut whole = interpreter.joined(tensors, given, span)?;
+    if let Value::Tensor(whole) = &mut whole {
+        whole.axes[position].labels = labels;
+    }
+    Ok(whole)
 }
 
 pub(super) fn split<'a>(
@@ -220,7 +247,18 @@ pub(super) fn split<'a>(
     span: Span,
 ) -> Eval<Value<'a>> {
     let tensor = interpreter.tensor_argument(argument(arguments, 0))?;
-    let parts = interpreter.int_argument(argument(arguments, 1), "the number of parts", 1)?;
+    let parts = argument(arguments, 1);
+    if let Value::List(_) | Value::Shape(_) = &parts.value {
+        let fault = Diagnostic::error(
+            Code::TypeMismatch,
+            parts.span,
+            "`split` makes equal parts, and takes how many",
+        )
+        .here("a list")
+        .help("cut unequal parts one by one: `slice(x, over: d, from: 0, to: 10)`");
+        return Err(interpreter.fault(fault));
+    }
+    let parts = interpreter.int_argument(parts, "the number of parts", 1)?;
     let axis = match &arguments[2] {
         Some(_) => interpreter.one_axis(&tensor, named_axes(arguments, 2), span)?,
         None => interpreter.one_axis(&tensor, &[AxisRef::All], span)?,
