@@ -14,6 +14,7 @@ pub struct Compiled {
     text: String,
     target: Target,
     slots: SlotTable,
+    pictures: bool,
     pub experiment: Experiment,
     known: Mutex<BTreeMap<(Phase, usize), Arc<Program>>>,
 }
@@ -25,6 +26,7 @@ impl Compiled {
             text: text.to_owned(),
             target,
             slots: slot_table(&model.slots),
+            pictures: model.steps.contains_key(&graph::Phase::Show),
             experiment: model.experiment,
             known: Mutex::default(),
         }
@@ -34,6 +36,10 @@ impl Compiled {
 impl Programs for Compiled {
     fn slots(&self) -> &SlotTable {
         &self.slots
+    }
+
+    fn has_pictures(&self) -> bool {
+        self.pictures
     }
 
     fn program(&self, phase: Phase, batch: usize) -> Result<Arc<Program>> {
