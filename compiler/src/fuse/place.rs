@@ -14,7 +14,7 @@
 
 use super::cost;
 use super::needs::{Needs, is_product, is_seed};
-use crate::graph::{Graph, Node, NodeId, Op, View, row_major};
+use crate::graph::{Graph, Node, NodeId, Op, Side, View, row_major};
 use crate::index::IndexExpr;
 use crate::nest::MOST_REDUCTIONS;
 use rustc_hash::FxHashMap;
@@ -302,10 +302,13 @@ impl Placement {
     /// row-major, ends a product where rows are so long that its vectors lie along them;
     /// otherwise it walks over them in a kernel of its own.
     fn may_end(&self, cluster: usize, graph: &Graph, needs: &Needs, id: NodeId) -> bool {
-        let row = graph.ty(id).shape.last().copied().unwrap_or(1);
+        let seeds = &self.clusters[cluster].seeds;
+        let last = graph.ty(id).shape.last().copied().unwrap_or(1);
+        let row = || seeds.iter().map(|&seed| row_of_product(graph, seed)).max();
         self.clusters[cluster].kind != Kind::Product
             || !needs.update_only[id.index()]
-            || row >= cost::UPDATED_ROW
+            || last >= cost::UPDATED_ROW
+            || row() >= Some(cost::UPDATED_ROW)
     }
 
     /// Whether windows are reduced wherever the node is computed.
@@ -465,6 +468,40 @@ impl Placement {
             && row.iter().product::<usize>() <= longest;
         (ascending && whole && rows_agree).then_some((index, Level::Row(outer)))
     }
+}
+
+/// How many results of a product, row-major, are neighbours in one operand as well, along axes
+/// that the other one does not know.
+fn row_of_product(graph: &Graph, id: NodeId) -> usize {
+    let node = graph.node(id);
+    let Op::Contract(contract) = &node.op else {
+        return 1;
+    };
+    let of = |side: Side| {
+        let [map, other] = [side, side.other()].map(|side| contract.access(side).map);
+        let operand = match side {
+            Side::A => node.inputs[0],
+            Side::B => node.inputs[1],
+        };
+        let mut row = 1;
+        let results = (0..contract.rank).rev();
+        for ((dim, index), &extent) in results
+            .zip(map.iter().rev())
+            .zip(graph.ty(operand).shape.iter().rev())
+        {
+            let alone = index.as_dim() == Some(dim)
+                && other.iter().all(|index| index.coefficient(dim) == 0);
+            if !alone {
+                break;
+            }
+            row *= contract.dims[dim];
+            if contract.dims[dim] != extent {
+                break;
+            }
+        }
+        row
+    };
+    of(Side::A).max(of(Side::B))
 }
 
 /// The axes of its operand over which a reduction runs.

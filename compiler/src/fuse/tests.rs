@@ -2,7 +2,7 @@
 
 use super::{fuse, fuse_nothing};
 use crate::differentiate::differentiate;
-use crate::graph::{DType, Step, Type, View};
+use crate::graph::{Contract, DType, Step, Type, View};
 use crate::index::IndexExpr;
 use crate::nest::{Buffer, Kernels, Role, interpret, unwritten, verify};
 use crate::ops::Tensor;
@@ -293,5 +293,42 @@ fn loops_over_time() {
             assert_eq!(loops.count(), 2, "{what}: {kernels}");
             check(&simplify(&step));
         }
+    }
+}
+
+/// A gradient by weights ends in their update where rows are long: also if what the product read
+/// has several axes in the place of a row, each of them short.
+#[test]
+fn long_rows_are_updated_where_they_are_summed() {
+    for (axes, count) in [
+        (vec![64], 1),
+        (vec![8, 8], 1),
+        (vec![16], 2),
+        (vec![4, 4], 2),
+    ] {
+        let mut b = Bench::new();
+        let row = axes.iter().product();
+        let x = b.input(Type::f32([8, 40]));
+        let dy = b.input(Type::f32([&[8], &axes[..]].concat()));
+        let (slot, w) = b.slot(&[40, row]);
+        let rank = 1 + axes.len();
+        let contract = Contract {
+            dims: [40].into_iter().chain(axes).chain([8]).collect(),
+            rank,
+            a: vec![IndexExpr::dim(rank), IndexExpr::dim(0)],
+            b: [rank]
+                .into_iter()
+                .chain(1..rank)
+                .map(IndexExpr::dim)
+                .collect(),
+        };
+        let dw = b.g.contract(x, dy, contract);
+        let dw = b.g.reshape(dw, &[40, row]);
+        let step = b.g.scale(dw, 0.1);
+        let new = b.g.sub(w, step);
+        let mut step = b.step();
+        step.updates.push((slot, new));
+        let kernels = check(&simplify(&step));
+        assert_eq!(kernels.kernels.len(), count, "{kernels}");
     }
 }

@@ -287,8 +287,10 @@ const EQUAL_TASKS: usize = 4;
 const EVEN_STEPS: usize = 8;
 
 /// Divides the levels into tasks: first those that divide the larger operand, so that
-/// each thread reads its own part of it. What is updated in place is larger than either:
-/// divided by rows, each thread has a part of it that lies together, and the same at every step.
+/// each thread reads its own part of it. A layer that reads more than it gives has that for its
+/// larger operand forward, where its sum is taken in parts, and in the gradient by its weights;
+/// another one has its weights, and their gradient what came back: so each thread updates the
+/// part of the weights that it reads at the next step.
 /// Few tasks are to be equal, so levels that divide evenly come before others then.
 fn divide(plan: &mut TilePlan) {
     let products: usize = plan.linear.dims.iter().product();
@@ -298,8 +300,7 @@ fn divide(plan: &mut TilePlan) {
         tasks = (products / SHORT_TASK_PRODUCTS).clamp(1, FEW_TASKS);
         tasks = 1 << tasks.ilog2();
     }
-    let in_place = plan.linear.updates_in_place();
-    let a_first = in_place || operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
+    let a_first = operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
     let larger = if a_first { A } else { B };
     let mut order: Vec<usize> = (0..plan.levels.len()).collect();
     order.sort_by_key(|&level| stride_along(plan, larger, plan.levels[level].axis) == 0);

@@ -104,17 +104,6 @@ pub const A: PlaceId = 0;
 pub const B: PlaceId = 1;
 
 impl Linear {
-    /// Whether the epilogue updates something in place: reads what it writes.
-    pub fn updates_in_place(&self) -> bool {
-        let written = |place: PlaceId| {
-            let mut writes = self.writes.iter();
-            writes.any(|write| self.places[write.place] == self.places[place])
-        };
-        self.values
-            .iter()
-            .any(|value| matches!(*value, Value::Read(place) if written(place)))
-    }
-
     /// The linear form of a kernel, if it is a contraction whose every access is plain.
     pub fn of(kernel: &Kernel, buffers: &[Buffer], layouts: &[Layout]) -> Option<Linear> {
         let operands = operands(kernel)?;
