@@ -8,6 +8,7 @@ use crate::index::Dim;
 use crate::nest::{BinaryOp, UnaryOp};
 use crate::schedule::ELEMENT_BYTES;
 use crate::target::Isa;
+use std::collections::BTreeSet;
 
 /// Loops shorter than this are not worth a vector.
 const SHORTEST: usize = 4;
@@ -41,6 +42,17 @@ pub fn kernel_cycles(flat: &Flat, along: Along, isa: Isa) -> f64 {
         }
     });
     stages.sum()
+}
+
+/// The bytes that a kernel reads and writes, each place once.
+pub fn memory_bytes(flat: &Flat) -> f64 {
+    let stores = flat.stages.iter().filter_map(FlatStage::store);
+    let places: BTreeSet<&Access> = loads(flat).chain(stores).collect();
+    let elements = |access: &Access| -> f64 {
+        let dims = flat.dims_of(&access.address);
+        dims.iter().map(|dim| flat.extents[dim] as f64).product()
+    };
+    places.into_iter().map(elements).sum::<f64>() * ELEMENT_BYTES as f64
 }
 
 /// The loop of a stage along which vectors could run.

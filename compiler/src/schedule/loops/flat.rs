@@ -68,7 +68,7 @@ pub enum Value {
 pub type Fill = u32;
 
 /// A place in memory.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Access {
     /// Which argument of the kernel.
     pub arg: usize,

@@ -19,7 +19,9 @@ pub use flat::{Access, Flat, FlatStage, Kind, Sink, Turn, Value, ValueId, flatte
 use crate::nest::Kernel;
 use crate::schedule::PlacedBuffer;
 use crate::target::Isa;
-use cost::{Along, MOST_BLOCKS, can_be_vector, inner_pays, inner_vector, kernel_cycles};
+use cost::{
+    Along, MOST_BLOCKS, can_be_vector, inner_pays, inner_vector, kernel_cycles, memory_bytes,
+};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -66,8 +68,10 @@ pub struct Tasks {
     pub parallel: bool,
 }
 
-/// Cycles that make a task worth its while: some microseconds, more where memory is slow.
-const TASK_CYCLES: f64 = 8_000.0;
+/// Cycles that make a task worth its while: two of them are worth a meeting of all threads.
+const TASK_CYCLES: f64 = 5_000.0;
+/// Bytes that come from another core's cache in a cycle.
+const BYTES_A_CYCLE: f64 = 16.0;
 /// More tasks than this divide no better.
 const MOST_TASKS: f64 = 128.0;
 /// Fewer tasks than this are made a power of two, so that equal shares are equal work.
@@ -229,6 +233,7 @@ fn blocks(extent: usize, values: usize, isa: Isa) -> Blocks {
 }
 
 fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64, isa: Isa) -> Tasks {
+    let cycles = cycles.max(memory_bytes(flat) / BYTES_A_CYCLE);
     let mut wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
     if wanted < FEW_TASKS {
         wanted = 1 << wanted.ilog2();
