@@ -1,6 +1,6 @@
 //! The scalar language's operators in wide vectors, register to register.
 
-use super::wide_asm::{Vector, WideAsm};
+use super::wide_asm::{At, Vector, WideAsm};
 use super::wide_ops::{Compare, Op2, Op3, OpImmediate};
 use crate::bug::bug;
 use crate::nest::{BinaryOp, UnaryOp};
@@ -117,6 +117,21 @@ impl WideAsm {
         self.op3(op3, d, a, b);
     }
 
+    /// `d = a op number`, the number being read from memory for all lanes: of those operators
+    /// that [`takes_number`] tells. 512-bit only.
+    pub fn binary_with_number(&mut self, op: BinaryOp, d: Vector, a: Vector, number: At) {
+        let op3 = match op {
+            BinaryOp::Add => Op3::AddF,
+            BinaryOp::Sub => Op3::SubF,
+            BinaryOp::Mul => Op3::MulF,
+            BinaryOp::Div => Op3::DivF,
+            BinaryOp::Max => Op3::MaxF,
+            BinaryOp::Min => Op3::MinF,
+            _ => bug!("emit", "{op:?} of a number in memory"),
+        };
+        self.op3_broadcast(op3, d, a, number);
+    }
+
     /// `d = s` shifted by a constant amount.
     pub fn shift(&mut self, op: BinaryOp, d: Vector, s: Vector, amount: u32) {
         let op = match op {
@@ -139,6 +154,12 @@ impl WideAsm {
             self.multiply_add(d, x, y);
         }
     }
+}
+
+/// Whether an operator on floats can read its second operand from memory.
+pub(super) fn takes_number(op: BinaryOp) -> bool {
+    use BinaryOp::{Add, Div, Max, Min, Mul, Sub};
+    matches!(op, Add | Sub | Mul | Div | Max | Min)
 }
 
 /// What smaller roots leave over may be denormal: it has 48 bits less than their squares.

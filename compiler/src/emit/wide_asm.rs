@@ -291,6 +291,17 @@ impl WideAsm {
         self.with_broadcast(code, d, x, number);
     }
 
+    /// `d = d * number + z`, the number being read from memory for all lanes. 512-bit only.
+    pub fn multiply_by_number(&mut self, d: Vector, z: Vector, number: At) {
+        let code = Code::EVEX_Vfmadd132ps_zmm_k1z_zmm_zmmm512b32_er;
+        self.with_broadcast(code, d, z, number);
+    }
+
+    /// `d = a op b`, `b` being one element of memory for all lanes. 512-bit only.
+    pub fn op3_broadcast(&mut self, op: Op3, d: Vector, a: Vector, b: At) {
+        self.with_broadcast(op.codes().1, d, a, b);
+    }
+
     fn with_broadcast(&mut self, code: Code, d: Vector, a: Vector, b: At) {
         self.add(must(Instruction::with3(
             code,

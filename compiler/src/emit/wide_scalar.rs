@@ -3,10 +3,10 @@
 
 use iced_x86::Register;
 use iced_x86::code_asm::registers::{gpr32, gpr64};
-use iced_x86::code_asm::{dword_ptr, qword_ptr};
+use iced_x86::code_asm::{AsmMemoryOperand, AsmRegister64, dword_ptr, qword_ptr};
 
 use super::tile::{FRAME_ENTRY, Tile, near};
-use super::wide_arithmetic::compares;
+use super::wide_arithmetic::{compares, takes_number};
 use super::wide_asm::{At, Vector, WideAsm, must};
 use super::wide_ops::{Op2, Op3};
 use super::wide_registers::{Action, Program, Registers, stack_at};
@@ -14,7 +14,7 @@ use super::wide_transpose::{is_turned, stack_bytes, store_turned};
 use crate::bug::bug;
 use crate::nest::{BinaryOp, UnaryOp};
 use crate::schedule::loops::Kind;
-use crate::schedule::tiles::{Element, PlaceId, Value, ValueId, Write};
+use crate::schedule::tiles::{B, Element, PlaceId, Value, ValueId, Write};
 use crate::target::Isa;
 
 /// The shape of the tile that was summed, in registers: row by row from register 0.
@@ -54,7 +54,8 @@ pub(super) fn store_tile(asm: &mut WideAsm, tile: &Tile<'_>, epilogue: &Epilogue
             .map(|(number, &place)| (place, slots + number as i64 * turned_bytes))
             .collect(),
         registers: Registers::new(&program, same_in_rows(tile), sums..epilogue.registers),
-        addends: addends(tile),
+        in_memory: in_memory(tile),
+        held: hold(asm, tile),
         row: 0,
         vector: 0,
         lanes: 0,
@@ -95,26 +96,64 @@ fn same_in_rows(tile: &Tile<'_>) -> Vec<bool> {
     same
 }
 
-/// Which numbers are nothing but added to products, by instructions that read them from memory
-/// themselves: registers are few beside a tile's sums.
-fn addends(tile: &Tile<'_>) -> Vec<bool> {
+/// Which numbers are read from memory by the instructions that need them: registers are few
+/// beside a tile's sums.
+fn in_memory(tile: &Tile<'_>) -> Vec<bool> {
     let linear = &tile.plan.linear;
-    let is_number = |value: &Value| matches!(value, Value::Constant(..));
-    let mut addends: Vec<bool> = match tile.plan.isa {
+    let kinds = linear.kinds();
+    let is_number = |value: &Value| matches!(value, Value::Constant(Kind::F32, _));
+    let mut numbers: Vec<bool> = match tile.plan.isa {
         Isa::Avx512 => linear.values.iter().map(is_number).collect(),
         Isa::Avx2 | Isa::Portable => vec![false; linear.values.len()],
     };
     for value in &linear.values {
-        let factors = match *value {
-            Value::Fma(x, y, _) => vec![x, y],
+        let in_registers: Vec<ValueId> = match *value {
+            Value::Fma(x, y, z) if numbers[z] => vec![x, y],
+            Value::Fma(x, y, z) if numbers[y] => vec![x, z],
+            Value::Fma(x, y, z) if numbers[x] => vec![y, z],
+            Value::Binary(op, x, y) if kinds[x] == Kind::F32 && takes_number(op) => {
+                match numbers[y] {
+                    true => vec![x],
+                    false if commutes(op) => vec![y],
+                    false => vec![x, y],
+                }
+            }
             _ => value.operands().collect(),
         };
-        factors.into_iter().for_each(|id| addends[id] = false);
+        in_registers.into_iter().for_each(|id| numbers[id] = false);
     }
     for write in &linear.writes {
-        addends[write.value] = false;
+        numbers[write.value] = false;
     }
-    addends
+    numbers
+}
+
+/// Whether the order of an operator's operands makes no difference.
+fn commutes(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::Add | BinaryOp::Mul)
+}
+
+/// Keeps in registers where the first places that the epilogue touches begin: those of the
+/// operands are free by now.
+fn hold(asm: &mut WideAsm, tile: &Tile<'_>) -> Vec<(PlaceId, AsmRegister64)> {
+    let places = &tile.plan.linear.places;
+    let mut registers = [gpr64::rsi, gpr64::rdx, gpr64::r8, gpr64::r9].into_iter();
+    let mut held: Vec<(PlaceId, AsmRegister64)> = Vec::new();
+    for place in B + 1..places.len() {
+        if places[place].element == Element::Index {
+            continue;
+        }
+        let same = held
+            .iter()
+            .find(|(known, _)| places[*known] == places[place]);
+        let register = same.map(|&(_, register)| register).or_else(|| {
+            let register = registers.next()?;
+            must(asm.code.mov(register, qword_ptr(entry(place))));
+            Some(register)
+        });
+        held.extend(register.map(|register| (place, register)));
+    }
+    held
 }
 
 struct Emitter<'a> {
@@ -127,8 +166,10 @@ struct Emitter<'a> {
     turned: Vec<(PlaceId, i64)>,
     kinds: Vec<Kind>,
     registers: Registers<'a>,
-    /// By value, whether it is a number that is read from memory where it is added.
-    addends: Vec<bool>,
+    /// By value, whether it is a number that is read from memory where it is needed.
+    in_memory: Vec<bool>,
+    /// Where some places begin.
+    held: Vec<(PlaceId, AsmRegister64)>,
     row: usize,
     vector: usize,
     /// Lanes of this vector that are columns of the tile.
@@ -164,7 +205,7 @@ impl Emitter<'_> {
 
     fn compute(&mut self, id: ValueId) {
         match self.tile.plan.linear.values[id] {
-            Value::Constant(..) if self.addends[id] => {}
+            Value::Constant(..) if self.in_memory[id] => {}
             Value::Constant(_, bits) => self.constant(id, bits),
             Value::Read(place) => match self.tile.plan.linear.places[place].element {
                 Element::Index => self.index(id, place),
@@ -173,7 +214,9 @@ impl Emitter<'_> {
             Value::Sum => bug!("emit", "the sum is where it was summed"),
             Value::Unary(op, x) => self.unary(op, id, x),
             Value::Binary(op, x, y) => self.binary(op, id, x, y),
-            Value::Fma(x, y, z) if self.addends[z] => self.fused_with_number(id, x, y, z),
+            Value::Fma(x, y, z) if self.in_memory[z] => self.fused_with_number(id, x, y, z),
+            Value::Fma(x, y, z) if self.in_memory[y] => self.fused_by_number(id, x, y, z),
+            Value::Fma(x, y, z) if self.in_memory[x] => self.fused_by_number(id, y, x, z),
             Value::Fma(x, y, z) => {
                 let (x, y, z) = (self.fetch(x), self.fetch(y), self.fetch(z));
                 let d = self.define(id);
@@ -190,17 +233,36 @@ impl Emitter<'_> {
 
     /// A step of a polynomial, its coefficient read from memory.
     fn fused_with_number(&mut self, id: ValueId, x: ValueId, y: ValueId, z: ValueId) {
-        let Value::Constant(_, bits) = self.tile.plan.linear.values[z] else {
-            bug!("emit", "no number is added");
-        };
+        let number = self.number(z);
         let (x, y) = (self.fetch(x), self.fetch(y));
         let d = self.define(id);
         let (kept, other) = if d == y { (y, x) } else { (x, y) };
         if d != kept {
             self.asm.op2(Op2::Move, d, kept);
         }
-        let number = self.asm.constant(&[bits]);
         self.asm.multiply_into_number(d, other, number);
+    }
+
+    /// `x * y + z`, the number `y` read from memory.
+    fn fused_by_number(&mut self, id: ValueId, x: ValueId, y: ValueId, z: ValueId) {
+        let number = self.number(y);
+        let (x, z) = (self.fetch(x), self.fetch(z));
+        let d = self.define(id);
+        if d == x {
+            return self.asm.multiply_by_number(d, z, number);
+        }
+        if d != z {
+            self.asm.op2(Op2::Move, d, z);
+        }
+        self.asm.multiply_add_broadcast(d, x, number);
+    }
+
+    /// Where a number stands.
+    fn number(&mut self, id: ValueId) -> At {
+        match self.tile.plan.linear.values[id] {
+            Value::Constant(_, bits) => self.asm.constant(&[bits]),
+            _ => bug!("emit", "no number is read from memory"),
+        }
     }
 
     fn constant(&mut self, id: ValueId, bits: u32) {
@@ -228,12 +290,18 @@ impl Emitter<'_> {
 
     fn read(&mut self, id: ValueId, place: PlaceId) {
         let d = self.define(id);
-        let from = self.address(place);
         match self.tile.column_stride(place) {
-            0 => self.asm.broadcast(d, from),
-            ELEMENT => self.asm.load_first(d, from, self.lanes),
+            0 => {
+                let from = self.address(place);
+                self.asm.broadcast(d, from);
+            }
+            ELEMENT => {
+                let from = self.address(place);
+                self.asm.load_first(d, from, self.lanes);
+            }
             stride => {
                 // Lane by lane through the stack.
+                let from = self.point_at(place);
                 for lane in 0..self.lanes as i64 {
                     let element = gpr64::r10 + near(from.offset + lane * stride);
                     must(self.asm.code.mov(gpr32::r11d, dword_ptr(element)));
@@ -253,14 +321,15 @@ impl Emitter<'_> {
             let to = stack_at(kept + number * self.asm.vector_bytes());
             return self.asm.store(to, value);
         }
-        let to = self.address(place);
         match self.tile.column_stride(place) {
             ELEMENT => {
+                let to = self.address(place);
                 let scratch = self.take();
                 self.asm.store_first(to, value, self.lanes, scratch);
                 self.registers.give(scratch);
             }
             stride => {
+                let to = self.point_at(place);
                 let spare = self.spare();
                 self.asm.store(spare, value);
                 for lane in 0..self.lanes as i64 {
@@ -298,6 +367,14 @@ impl Emitter<'_> {
             let d = self.define(id);
             return self.asm.shift(op, d, s, amount);
         }
+        for (number, other) in [(y, x), (x, y)] {
+            if self.in_memory[number] {
+                let number = self.number(number);
+                let other = self.fetch(other);
+                let d = self.define(id);
+                return self.asm.binary_with_number(op, d, other, number);
+            }
+        }
         let (a, b) = (self.fetch(x), self.fetch(y));
         let d = match compares(op) {
             true => self.take_for(id),
@@ -306,19 +383,34 @@ impl Emitter<'_> {
         self.asm.binary(op, self.kinds[x], d, a, b);
     }
 
-    /// Where this row and vector of a place begin. Takes [`POINTER`].
-    fn address(&mut self, place: usize) -> At {
+    /// Where this row and vector of a place begin. May take [`POINTER`].
+    fn address(&mut self, place: PlaceId) -> At {
+        let held = self.held.iter().find(|(held, _)| *held == place);
+        match held {
+            Some(&(_, register)) => At {
+                base: register.into(),
+                offset: self.offset(place),
+            },
+            None => self.point_at(place),
+        }
+    }
+
+    /// The same, by way of [`POINTER`].
+    fn point_at(&mut self, place: PlaceId) -> At {
         if self.tile.plan.linear.places[place].element == Element::Index {
             bug!("emit", "an index has no address");
         };
-        let entry = gpr64::rdi + place as i32 * FRAME_ENTRY as i32;
-        must(self.asm.code.mov(gpr64::r10, qword_ptr(entry)));
-        let first_column = (self.vector * self.asm.lanes()) as i64;
+        must(self.asm.code.mov(gpr64::r10, qword_ptr(entry(place))));
         At {
             base: POINTER,
-            offset: self.tile.row_offset(place, self.row)
-                + first_column * self.tile.column_stride(place),
+            offset: self.offset(place),
         }
+    }
+
+    /// From where a place begins to this row and vector of it.
+    fn offset(&self, place: PlaceId) -> i64 {
+        let first_column = (self.vector * self.asm.lanes()) as i64;
+        self.tile.row_offset(place, self.row) + first_column * self.tile.column_stride(place)
     }
 
     /// The register that holds a value, for this action.
@@ -353,6 +445,11 @@ impl Emitter<'_> {
 
 /// The bytes from one column to its neighbour when they touch.
 const ELEMENT: i64 = crate::schedule::tiles::ELEMENT_BYTES;
+
+/// Where the frame says where a place begins.
+fn entry(place: PlaceId) -> AsmMemoryOperand {
+    gpr64::rdi + place as i32 * FRAME_ENTRY as i32
+}
 
 /// An entry of the frame.
 fn frame(place: PlaceId) -> At {

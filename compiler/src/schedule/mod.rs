@@ -8,6 +8,7 @@ mod layout;
 mod layouts;
 pub mod loops;
 mod memory;
+mod multiply_add;
 mod order;
 mod phases;
 mod repeat;
@@ -25,7 +26,7 @@ pub use repeat::{Argument, RepeatPlan, RepeatedLaunch};
 pub use rows::RowsPlan;
 
 use crate::nest::{Buffer, BufferId, Kernel, Kernels};
-use crate::target::Target;
+use crate::target::{Isa, Target};
 use alike::{Alone, distinct};
 use memory::Sharing;
 use nnc_runtime::program::{Place, Region, SlotTable};
@@ -133,6 +134,10 @@ fn arrange(kernels: Kernels, slots: &SlotTable, target: &Target, rules: &Rules<'
     }
     let kernels = order::order(stage::stage(kernels));
     let layouts = layouts::layouts(&kernels, rules.largest_bordered, target);
+    let kernels = match target.isa {
+        Isa::Portable => kernels,
+        Isa::Avx2 | Isa::Avx512 => multiply_add::multiply_add(kernels),
+    };
     let mut arranged = Arranged::new(kernels, layouts, target, rules.often);
     let lasting = (rules.lasting)(&mut arranged.kernels);
     let planned = arranged.with_repeats(target);

@@ -3,12 +3,12 @@
 use super::{ELEMENT_BYTES, Schedule, schedule, slot_table};
 use crate::differentiate::differentiate;
 use crate::fuse::fuse;
-use crate::graph::{Slot, SlotKind, Step};
-use crate::nest::{Address, Elements, Role, Value, interpret_at, verify_kernel};
+use crate::graph::{Slot, SlotKind, Step, Type};
+use crate::nest::{Address, Elements, Role, Scalar, Value, interpret_at, verify_kernel};
 use crate::ops::Tensor;
 use crate::simplify::simplify;
 use crate::target::{Isa, Target, Without};
-use crate::testing::nets::{cnn, deep};
+use crate::testing::nets::{Bench, cnn, deep};
 use crate::testing::{elements, expected, random_step, values_for};
 use nnc_runtime::program::{Region, SlotTable};
 
@@ -188,4 +188,33 @@ fn a_deep_network_has_few_distinct_kernels() {
         (planned.len(), plans.len())
     };
     assert_eq!(distinct(10), distinct(50));
+}
+
+#[test]
+fn products_that_are_only_added_are_rounded_once() {
+    for (twice, fused) in [(false, 1), (true, 0)] {
+        let mut b = Bench::new();
+        let [x, y, z] = [(); 3].map(|()| b.input(Type::f32([40])));
+        let product = b.g.mul(x, y);
+        let sum = b.g.add(product, if twice { product } else { z });
+        b.output(sum);
+        let step = b.step();
+        let (inputs, slots) = values_for(&step);
+        for target in targets() {
+            let scheduled = check(&step, &inputs, &slots, &target);
+            let scalars = scheduled
+                .kernels
+                .iter()
+                .flat_map(|planned| &planned.kernel.scalars);
+            let found = scalars
+                .filter(|scalar| matches!(scalar, Scalar::Fma(..)))
+                .count();
+            let expected = if target.isa == Isa::Portable {
+                0
+            } else {
+                fused
+            };
+            assert_eq!(found, expected, "{scheduled}");
+        }
+    }
 }
