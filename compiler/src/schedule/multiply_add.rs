@@ -2,7 +2,7 @@
 //! where the machine has an instruction for it: an optimiser's update is a fifth shorter.
 
 use crate::graph::DType;
-use crate::nest::{BinaryOp, Buffer, Kernel, Kernels, Scalar};
+use crate::nest::{BinaryOp, Buffer, Kernel, Kernels, Scalar, Stage};
 
 /// The same kernels, each `x * y + z` of floats as one operation if nothing else reads `x * y`.
 pub fn multiply_add(kernels: Kernels) -> Kernels {
@@ -20,7 +20,7 @@ fn fused(kernel: Kernel, buffers: &[Buffer]) -> Kernel {
     let types = kernel.types(|buffer| buffers[buffer.index()].dtype);
     let mut reads = vec![0; kernel.scalars.len()];
     let operands = kernel.scalars.iter().flat_map(Scalar::operands);
-    let results = kernel.stages.iter().map(|stage| stage.value());
+    let results = kernel.stages.iter().map(Stage::value);
     operands
         .chain(results)
         .for_each(|id| reads[id.index()] += 1);
