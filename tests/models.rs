@@ -24,7 +24,7 @@ const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
 const BATCH: usize = 4;
 const STEPS: u64 = 2;
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Without a `train` of its own nothing can be run; of these, others use the layers.
 fn is_an_experiment(text: &str) -> bool {
@@ -80,7 +80,7 @@ fn works(name: &str, text: &str, files: &Path) {
         threads: 2,
         directory: Some(run.path().to_path_buf()),
         start: Start::Fresh,
-        stop: &GO_ON,
+        stop: &STOP,
     };
     let mut losses = Losses::default();
     let pipeline = calls(&model.experiment.pipeline);

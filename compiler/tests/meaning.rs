@@ -333,3 +333,16 @@ fn a_spread_is_that_around_the_mean_of_the_whole_pass() {
         of("explained")
     );
 }
+
+/// A running mean that forgets all at once needs no correction.
+#[test]
+fn adam_takes_betas_of_zero() {
+    for optimizer in [
+        "adam(0.1, beta1: 0)",
+        "adam(0.1, beta2: 0.0)",
+        "adamw(0.1, beta1: 0.0)",
+    ] {
+        let text = program("", "x |> dense(1)").replace("sgd(0.1)", optimizer);
+        assert!(model(&text, &[]).steps.contains_key(&Phase::Train));
+    }
+}

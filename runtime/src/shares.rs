@@ -1,9 +1,10 @@
 //! Who does which tasks of a launch. Each thread has a share of its own, the same in every
 //! step, so that it finds in its caches what it left there; it takes it in ever smaller
-//! pieces from one end, in the next launch from the other. A thread that is through with its own takes
-//! pieces from the far end of the share of which most is left: so a processor that is slower for a while, as when another guest
-//! of the machine has it, holds up the others for the length of a task and not for its whole
-//! lag. Which thread does a task makes no difference to what it writes.
+//! pieces from one end, in the next launch from the other. A thread that is through with its
+//! own takes pieces from the far end of the share of which most is left: so a processor that
+//! is slower for a while, as when another guest of the machine has it, holds up the others for
+//! the piece it has taken, a third of its share at most, and not for its whole lag. Which
+//! thread does a task makes no difference to what it writes.
 
 use crate::pool::Padded;
 use std::ops::Range;

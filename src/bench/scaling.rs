@@ -80,7 +80,7 @@ impl fmt::Display for Scaling<'_> {
         writeln!(f, "{table}\n")?;
         write!(
             f,
-            "The share of a kernel is that of the thread with most tasks. Where kernels in a row are one\n\
+            "The share of a kernel is that of the thread with most tasks, before others help it. Where kernels in a row are one\n\
              thread's, there is no barrier between them; else all threads meet, whatever their number.\n\
              The last line leaves out what barriers cost and that threads share caches and memory."
         )

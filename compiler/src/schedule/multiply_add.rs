@@ -1,19 +1,35 @@
 //! Products that are only added to something are multiplied and added at once, rounded once,
 //! where the machine has an instruction for it: an optimiser's update is a fifth shorter.
+//!
+//! Only where slots are updated and nothing is compared. A value that several kernels compute,
+//! each for itself, is to be the same in all of them: a maximum's gradient looks for the element
+//! that equals it.
 
 use crate::graph::DType;
-use crate::nest::{BinaryOp, Buffer, Kernel, Kernels, Scalar, Stage};
+use crate::nest::{BinaryOp, Buffer, Kernel, Kernels, Role, Scalar, Stage};
 
 /// The same kernels, each `x * y + z` of floats as one operation if nothing else reads `x * y`.
 pub fn multiply_add(kernels: Kernels) -> Kernels {
     let of = |kernel: Kernel| match kernel.instead {
-        Some(_) => kernel,
-        None => fused(kernel, &kernels.buffers),
+        None if is_update(&kernel, &kernels.buffers) => fused(kernel, &kernels.buffers),
+        _ => kernel,
     };
     Kernels {
         kernels: kernels.kernels.into_iter().map(of).collect(),
         ..kernels
     }
+}
+
+fn is_update(kernel: &Kernel, buffers: &[Buffer]) -> bool {
+    let writes_slot = |stage: &Stage| match stage {
+        Stage::Store { buffer, .. } => matches!(buffers[buffer.index()].role, Role::Slot(_)),
+        Stage::Reduce { .. } => false,
+    };
+    let compares = |scalar: &Scalar| {
+        use BinaryOp::{Equal, Less, LessEq};
+        matches!(scalar, Scalar::Binary(Less | LessEq | Equal, ..))
+    };
+    kernel.stages.iter().any(writes_slot) && !kernel.scalars.iter().any(compares)
 }
 
 fn fused(kernel: Kernel, buffers: &[Buffer]) -> Kernel {

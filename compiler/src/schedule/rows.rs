@@ -41,7 +41,9 @@ impl RowsPlan {
             Way::Scatter => {
                 // Columns first: however often each row occurs, all of them are equal work.
                 let mut columns = 1;
-                while 2 * columns <= wanted && rows.row.is_multiple_of(2 * columns * NARROWEST) {
+                while 2 * columns * tables <= wanted
+                    && rows.row.is_multiple_of(2 * columns * NARROWEST)
+                {
                     columns *= 2;
                 }
                 let looks = NUMBER * rows.listed * columns;

@@ -190,15 +190,36 @@ fn a_deep_network_has_few_distinct_kernels() {
     assert_eq!(distinct(10), distinct(50));
 }
 
+/// In updates that compare nothing; what is no update, or is added to itself, stays as it is.
 #[test]
 fn products_that_are_only_added_are_rounded_once() {
-    for (twice, fused) in [(false, 1), (true, 0)] {
+    let cases = [
+        // (added to itself, an update, compared), and how many are rounded once.
+        ((false, true, false), 1),
+        ((true, true, false), 0),
+        ((false, false, false), 0),
+        ((false, true, true), 0),
+    ];
+    for ((twice, update, compared), fused) in cases {
         let mut b = Bench::new();
+        let (slot, w) = b.slot(&[40]);
         let [x, y, z] = [(); 3].map(|()| b.input(Type::f32([40])));
         let product = b.g.mul(x, y);
         let sum = b.g.add(product, if twice { product } else { z });
-        b.output(sum);
-        let step = b.step();
+        let new = match compared {
+            true => {
+                let mask = b.g.less(w, sum);
+                b.g.select(mask, w, sum)
+            }
+            false => sum,
+        };
+        if !update {
+            b.output(new);
+        }
+        let mut step = b.step();
+        if update {
+            step.updates.push((slot, new));
+        }
         let (inputs, slots) = values_for(&step);
         for target in targets() {
             let scheduled = check(&step, &inputs, &slots, &target);

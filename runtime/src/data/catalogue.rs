@@ -317,7 +317,7 @@ pub const STEPS: &[Signature] = &[
     },
     Signature {
         name: "take",
-        doc: "Keeps the first samples of every split.",
+        doc: "Keeps the first samples of every split; of samples that come class by class, evenly spaced ones.",
         parameters: &[required("n", Int, "at most so many")],
     },
 ];

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::program::{InputKind, Program};
 use crate::rng::{self, Stream};
 use crate::workspace::Rows;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// One field of all samples.
@@ -104,25 +105,25 @@ impl Split {
     /// Whether all samples of a class lie one behind the other, as in folders named by
     /// classes or in a sorted table, so that the first ones are all of one class.
     pub(super) fn comes_class_by_class(&self) -> bool {
-        let classes = self.columns.iter().find_map(|column| match &column.values {
+        let columns = self.columns.iter();
+        let mut classes = columns.filter_map(|column| match &column.values {
             Values::Classes(all) if column.field.shape.is_empty() => Some(all),
             _ => None,
         });
-        let Some(classes) = classes else {
+        // Of several columns of classes, nobody says which one is the label.
+        let (Some(classes), None) = (classes.next(), classes.next()) else {
             return false;
         };
-        let mut runs: Vec<i32> = Vec::new();
+        let mut seen: HashSet<i32> = HashSet::new();
+        let mut last = None;
         for &member in self.members.iter() {
             let class = classes[member as usize];
-            if runs.last() == Some(&class) {
-                continue;
-            }
-            if runs.contains(&class) {
+            if last != Some(class) && !seen.insert(class) {
                 return false;
             }
-            runs.push(class);
+            last = Some(class);
         }
-        runs.len() > 1 && runs.len() < self.members.len()
+        seen.len() > 1 && seen.len() < self.members.len()
     }
 
     /// One more change of its samples.

@@ -326,7 +326,8 @@ fn divide(plan: &mut TilePlan) {
 }
 
 /// Where each task would read all of an operand that does not stay in its cache, tasks
-/// are made smaller in that operand and larger in the other, as long as both stay there.
+/// are made smaller in that operand and larger in the other, as long as both stay there. It ends,
+/// since each turn halves the runs of a level that none doubles again.
 fn balance(plan: &mut TilePlan, target: &Target) {
     let room = target.l2_bytes() / 2;
     loop {
@@ -335,14 +336,15 @@ fn balance(plan: &mut TilePlan, target: &Target) {
         if a.max(b) <= room || 2 * a.min(b) > room {
             return;
         }
-        let finer = level_of_one(plan, large, small, &|level| 2 * level.runs <= level.steps);
-        let coarser = level_of_one(plan, small, large, &|level| level.runs > 1);
+        let finer = level_of_one(plan, large, small, &|level| {
+            2 * level.runs <= level.steps && divides_evenly(level.steps, 2 * level.runs)
+        });
+        let coarser = level_of_one(plan, small, large, &|level| level.runs.is_multiple_of(2));
         let (Some(finer), Some(coarser)) = (finer, coarser) else {
             return;
         };
         plan.levels[finer].runs *= 2;
-        let coarser = &mut plan.levels[coarser];
-        coarser.runs = coarser.runs.div_ceil(2);
+        plan.levels[coarser].runs /= 2;
     }
 }
 
