@@ -311,7 +311,10 @@ impl Bound {
 
     /// Lays out the tasks of one launch, before threads perform it.
     pub(crate) fn lay_out_one(&self, crew: &Crew, index: usize) {
-        crew.lay_out(self.launches[index].turn, self.launches[index].tasks);
+        let launch = &self.launches[index];
+        if !launch.alone {
+            crew.lay_out(launch.turn, launch.tasks);
+        }
     }
 
     /// One thread's part of a step.
@@ -373,11 +376,11 @@ impl Bound {
         // of its arguments, and tasks of one launch may run at once.
         let perform = |tasks: Range<u64>| unsafe { (launch.kernel)(args, tasks.start, tasks.end) };
         if launch.alone {
-            let has_any = worker.index() == 0 && launch.tasks > 0;
-            if has_any {
+            let worked = worker.index() == 0 && launch.tasks > 0;
+            if worked {
                 perform(0..launch.tasks);
             }
-            return has_any;
+            return worked;
         }
         let mut has_any = false;
         while let Some(tasks) = worker.take(launch.turn) {
