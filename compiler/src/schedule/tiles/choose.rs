@@ -287,10 +287,11 @@ const EQUAL_TASKS: usize = 4;
 const EVEN_STEPS: usize = 8;
 
 /// Divides the levels into tasks: first those that divide the larger operand, so that
-/// each thread reads its own part of it. A layer that reads more than it gives has that for its
-/// larger operand forward, where its sum is taken in parts, and in the gradient by its weights;
-/// another one has its weights, and their gradient what came back: so each thread updates the
-/// part of the weights that it reads at the next step.
+/// each thread reads its own part of it. A layer with more inputs than outputs so divides by
+/// inputs both ways: forward its sum is taken in parts, and in the gradient by its weights what
+/// it read is the larger operand. A layer with more outputs divides by outputs: forward its
+/// weights are the larger operand, in their gradient what came back is. So each thread updates
+/// the part of the weights that it reads at the next step.
 /// Few tasks are to be equal, so levels that divide evenly come before others then.
 fn divide(plan: &mut TilePlan) {
     let products: usize = plan.linear.dims.iter().product();
