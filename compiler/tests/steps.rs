@@ -437,3 +437,43 @@ fn another_files_items_are_there_to_be_used() {
         "{used:?}"
     );
 }
+
+#[test]
+fn numbers_of_an_optimizer_may_be_schedules() {
+    let model = program(
+        "net plane(x: [n]) -> [] { x |> dense(1, bias: false) |> reshape([]) }",
+        "optimizer = sgd(0.5, momentum: linear(0.4, steps: 2, final: 0.8), weight_decay: 0.1 * step)
+        minimize plane(x) + 0 * y",
+    );
+    let (w, v) = ([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25, 1.0]);
+    let slots: [(&str, &[f64]); 2] = [("plane/dense_1/w", &w), ("sgd/v:plane/dense_1/w", &v)];
+    let results = run(&model, Phase::Train, &slots);
+    let next = update(&model, &results, "plane/dense_1/w").unwrap();
+    for i in 0..4 {
+        // At the first step the momentum is half way from 0.4 to 0.8.
+        let gradient = (X[i] + X[4 + i]) / 2.0 + 0.1 * w[i];
+        close(&next[i..=i], &[w[i] - 0.5 * (0.6 * v[i] + gradient)]);
+    }
+}
+
+#[test]
+fn gradients_by_all_parameters_are_a_list() {
+    let model = program(
+        "net plane(x: [n]) -> [] { x |> dense(1, bias: false) |> reshape([]) }",
+        "optimizer = sgd(1.0)
+        let loss = plane(x)^2 + 0 * y
+        minimize sum(each(grad(loss, parameters(plane)), square))",
+    );
+    let w = [1.0, 2.0, 3.0, 4.0];
+    let results = run(&model, Phase::Train, &[("plane/dense_1/w", &w)]);
+    // The loss is w M w with M the mean of x x^T, its gradient 2 M w, of whose square that is 8 M M w.
+    let times = |v: [f64; 4]| -> [f64; 4] {
+        let products = [0, 4].map(|b| (0..4).map(|j| X[b + j] * v[j]).sum::<f64>());
+        std::array::from_fn(|i| (products[0] * X[i] + products[1] * X[4 + i]) / 2.0)
+    };
+    let expected = times(times(w));
+    let next = update(&model, &results, "plane/dense_1/w").unwrap();
+    for i in 0..4 {
+        close(&next[i..=i], &[w[i] - 8.0 * expected[i]]);
+    }
+}

@@ -124,7 +124,14 @@ impl<'a> Interpreter<'a> {
             fault.help("name its axes where it is bound: `let x: [c, h, w] = ...`")
         } else {
             let fault = fault.note(format!("its axes are [{}]", shown.join(", ")));
-            did_you_mean(fault, name, shown)
+            let named = did_you_mean(fault, name, shown.iter().copied());
+            match named.helps.is_empty() {
+                true => named.help(format!(
+                    "use one of these names, or give it your own: `let x: [{}] = ...`",
+                    vec!["..."; shown.len()].join(", ")
+                )),
+                false => named,
+            }
         };
         self.fault(with_trace(fault, tensor.trace.as_ref()))
     }
@@ -179,7 +186,11 @@ impl<'a> Interpreter<'a> {
                     expr.span,
                     format!("an axis cannot have the size {size}"),
                 );
-                return Err(self.fault(fault.here("must be at least 1")));
+                let fault = fault.here("must be at least 1");
+                return Err(self.fault(match size {
+                    -1 => fault.help("no size is found out: say it, or what it follows from, such as `count(x) / 28`"),
+                    _ => fault,
+                }));
             }
             value => return Err(self.wrong_kind(&value, expr.span, "a size")),
         };

@@ -1,10 +1,11 @@
 //! Evaluates expressions.
 
+use super::axes::axis_names;
 use super::faults::{did_you_mean, place};
 use super::globals::{Constant, Global};
 use super::interpreter::{Frame, Interpreter};
 use super::pointwise::Pointwise;
-use super::values::{Eval, Function, Given, Recipe, Reported, Value};
+use super::values::{Axis, Eval, Function, Given, Recipe, Reported, Tensor, Value};
 use crate::graph::{InputKind, Type};
 use nnc_grammar::ast::{BinaryOp, Const, Expr, ExprKind, Ident, UnaryOp};
 use nnc_grammar::{Code, Diagnostic, Span};
@@ -329,6 +330,7 @@ impl<'a> Interpreter<'a> {
         let message = format!("{} has no part `{name}`", value.kind_text());
         let fault = Diagnostic::error(Code::UnknownName, span, message).here("no such part");
         let fault = match value {
+            Value::Tensor(tensor) => self.tensor_part(fault, base, &tensor, name),
             Value::Function(Function::Definition(_) | Function::Instance(_)) => {
                 fault.help(format!(
                     "what several nets have in common is a layer of its own: \
@@ -338,6 +340,25 @@ impl<'a> Interpreter<'a> {
             _ => fault,
         };
         Err(self.fault(fault))
+    }
+
+    /// `x.T`, `x.shape`, `x.reshape(...)`: how other languages ask tensors for something.
+    fn tensor_part(&self, fault: Diagnostic, base: &Expr, x: &Tensor, name: &str) -> Diagnostic {
+        let text = self.sources.text(base.span);
+        match name {
+            "T" => {
+                let backwards: Vec<Axis> = x.axes.iter().rev().cloned().collect();
+                let names = axis_names(&backwards);
+                fault.help(format!("axes are put in another order by name: `transpose({text}, to: [{names}])`"))
+            }
+            "shape" | "size" | "ndim" => fault.help(format!(
+                "a pattern gives the sizes names: `let {text}: [c, h, w] = ...`; `count({text}, over: h)` is one"
+            )),
+            _ if self.globals.find(name, base.span).is_some() => {
+                fault.help(format!("what is done with a tensor stands behind a pipe: `{text} |> {name}`"))
+            }
+            _ => fault,
+        }
     }
 
     fn eval_binary(

@@ -48,6 +48,14 @@ impl<'a> Interpreter<'a> {
         if let Value::Tensor(tensor) = value {
             fault = with_trace(fault, tensor.trace.as_ref());
         }
+        if is_schedule(value) && wanted.contains("known at compile time") {
+            fault = fault.note(SCHEDULES);
+        }
+        if matches!(value, Value::List(_)) && wanted.contains("tensor") {
+            fault = fault.help(
+                "a function of each of a list is `each(list, function)`, their sum `sum(list)`",
+            );
+        }
         self.fault(fault)
     }
 
@@ -143,6 +151,15 @@ impl<'a> Interpreter<'a> {
     }
 }
 
+/// What may change with the run.
+pub(super) const SCHEDULES: &str = "what depends on `step` changes while the model runs: the numbers that an optimizer takes \
+     may, such as `adam(lr: cosine(1e-3, steps: total_steps))`";
+
+/// One number that is known only when the model runs.
+pub(super) fn is_schedule(value: &Value<'_>) -> bool {
+    matches!(value, Value::Tensor(tensor) if tensor.axes.is_empty() && !tensor.batch)
+}
+
 /// Labels the stages that led to a tensor.
 pub(super) fn with_trace(mut fault: Diagnostic, trace: Option<&Rc<Trace>>) -> Diagnostic {
     let stages = std::iter::successors(trace, |stage| stage.previous.as_ref());
@@ -190,8 +207,9 @@ pub(super) fn did_you_mean<'n>(
     }
 }
 
-/// What the library's items are called in other frameworks, where the spelling leads elsewhere.
-const ELSEWHERE: [(&str, &str); 16] = [
+/// What the library's items and their arguments are called in other frameworks, where the
+/// spelling leads elsewhere.
+const ELSEWHERE: [(&str, &str); 32] = [
     ("Linear", "dense"),
     ("Dense", "dense"),
     ("Conv2d", "conv2d"),
@@ -208,6 +226,22 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("GRU", "gru"),
     ("CrossEntropyLoss", "cross_entropy"),
     ("MSELoss", "mse"),
+    ("units", "filters"),
+    ("channels", "filters"),
+    ("out_channels", "filters"),
+    ("kernel_size", "kernel"),
+    ("pool_size", "size"),
+    ("strides", "stride"),
+    ("learning_rate", "lr"),
+    ("rate", "p"),
+    ("axis", "over"),
+    ("dim", "over"),
+    ("kinds", "classes"),
+    ("num_classes", "classes"),
+    ("target", "label"),
+    ("test_split", "test"),
+    ("validation_split", "valid"),
+    ("betas", "beta1"),
 ];
 
 /// `a`, `b` and `c`

@@ -20,6 +20,9 @@ pub(super) struct Globals<'a> {
     pub constants: BTreeMap<Span, Constant<'a>>,
     /// The user's items that something uses.
     pub used: BTreeSet<Span>,
+    /// Items that the text of others names, be it where a condition keeps it from running:
+    /// in which definition, none for `train`, and which.
+    pub mentions: Vec<(Option<Span>, Span)>,
 }
 
 /// What a file of the user's defines, and which others it uses.
@@ -56,6 +59,7 @@ impl<'a> Globals<'a> {
             catalog: request.catalog,
             constants: BTreeMap::new(),
             used: BTreeSet::new(),
+            mentions: Vec::new(),
         };
         let used = request.uses.files.iter().map(|(id, file)| (*id, file));
         for (id, file) in used.chain([(request.file, request.main)]) {
@@ -98,6 +102,21 @@ impl<'a> Globals<'a> {
     pub fn user_items(&self) -> impl Iterator<Item = (&'a str, Global<'a>)> {
         let main = self.scopes.get(&self.main).into_iter();
         main.flat_map(|scope| scope.items.iter().map(|(&name, &global)| (name, global)))
+    }
+
+    /// What the text of `train` and of all that is used names is used as well.
+    pub fn use_mentioned(&mut self) {
+        loop {
+            let before = self.used.len();
+            for (owner, named) in &self.mentions {
+                if owner.is_none_or(|owner| self.used.contains(&owner)) {
+                    self.used.insert(*named);
+                }
+            }
+            if self.used.len() == before {
+                return;
+            }
+        }
     }
 
     /// The constants that the file that is run sees, those of files that it uses included.

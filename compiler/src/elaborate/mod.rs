@@ -90,6 +90,9 @@ pub fn elaborate(sources: &Sources, request: &Request<'_>) -> (Option<Model>, Ve
     interpreter.diagnostics = diagnostics;
     let model = interpreter.model(request).ok();
     interpreter.check_names(request.main);
+    if model.is_some() {
+        interpreter.warn_unused();
+    }
     let mut diagnostics = interpreter.diagnostics;
     diagnostics.sort_by_key(|diagnostic| {
         let span = diagnostic.span();
@@ -122,7 +125,6 @@ impl<'a> Interpreter<'a> {
         let ((train_step, explore_step), outcome) = (train_steps?, evaluation?);
         let act_step = self.policy_step(Phase::Act, &outcome);
         let eval_step = self.step(Phase::Eval, &outcome);
-        self.warn_unused();
         self.check_frozen();
         let saved = self.saved(&settings);
         let mut steps = BTreeMap::from([(Phase::Train, train_step), (Phase::Eval, eval_step)]);
@@ -324,6 +326,7 @@ impl<'a> Interpreter<'a> {
 
     /// Items of the user's that nothing uses.
     fn warn_unused(&mut self) {
+        self.globals.use_mentioned();
         let items: Vec<(&'a str, Global<'a>)> = self.globals.user_items().collect();
         for (name, global) in items {
             let span = global.name_span();

@@ -16,10 +16,15 @@ impl<'a> Interpreter<'a> {
     /// Checks all of a file's names.
     pub fn check_names(&mut self, file: &'a File) {
         for item in &file.items {
+            let owner = match item {
+                Item::Definition(definition) => Some(definition.name.span),
+                Item::Use(_) | Item::Const(_) | Item::Train(_) => None,
+            };
             let mut reader = Reader {
                 interpreter: self,
                 names: Vec::new(),
                 any_name: false,
+                owner,
             };
             match item {
                 Item::Use(_) | Item::Const(_) => {}
@@ -40,6 +45,8 @@ struct Reader<'i, 'a> {
     names: Vec<Name<'a>>,
     /// Whether unknown names are left to whoever runs the text.
     any_name: bool,
+    /// The definition whose text this is; none for `train`.
+    owner: Option<Span>,
 }
 
 struct Name<'a> {
@@ -297,9 +304,15 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn name(&mut self, name: &'a str, span: Span) {
-        let interpreter = &*self.interpreter;
-        let known = interpreter.globals.find(name, span).is_some() || SPECIAL_NAMES.contains(&name);
-        if self.mark(name) || known || self.any_name {
+        if self.mark(name) {
+            return;
+        }
+        let globals = &mut self.interpreter.globals;
+        let global = globals.find(name, span);
+        if let Some(global @ (Global::Const(_) | Global::Definition(_))) = global {
+            globals.mentions.push((self.owner, global.name_span()));
+        }
+        if global.is_some() || SPECIAL_NAMES.contains(&name) || self.any_name {
             return;
         }
         let names = self.names.iter().map(|known| known.name);

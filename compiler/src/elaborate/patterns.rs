@@ -290,6 +290,11 @@ impl<'a> Interpreter<'a> {
         if let Some(because) = because.filter(|because| *because != span) {
             fault = fault.label(because, format!("`{text}` is {expected} because of this"));
         }
+        if matches!(&expr.kind, ExprKind::Name(name) if self.variable(name).is_none()) {
+            fault = fault.help(format!(
+                "here `{text}` is the constant: an axis of another size has another name"
+            ));
+        }
         Err(self.fault(with_trace(fault, tensor.trace.as_ref())))
     }
 
@@ -311,8 +316,10 @@ impl<'a> Interpreter<'a> {
             }
             match self.variable(name) {
                 Some(variable) => because = Some(variable.span),
-                None if matches!(self.globals.find(name, expr.span), Some(Global::Const(_))) => {}
-                None => return Ok(None),
+                None => match self.globals.find(name, expr.span) {
+                    Some(Global::Const(item)) => because = Some(item.name.span),
+                    _ => return Ok(None),
+                },
             }
         }
         match self.eval(expr)? {

@@ -7,7 +7,7 @@ use super::interpreter::Interpreter;
 use super::tensors::Target;
 use super::values::{Axis, Element, Eval, Function, Given, Home, Reported, Tensor, Value};
 use crate::graph::{self, DType, Enclosed, NodeId, Recurrence, TimeOrder};
-use nnc_grammar::ast::{AxisPattern, Carry, Expr, Ident, Scan, Type, TypeKind};
+use nnc_grammar::ast::{AxisPattern, Carry, Expr, ExprKind, Ident, Scan, Type, TypeKind};
 use nnc_grammar::{Code, Diagnostic, Span};
 
 /// A step of time that is being described.
@@ -133,7 +133,12 @@ impl<'a> Interpreter<'a> {
             given.value = self.call(&Value::Function(function.clone()), &[], None, given.span)?;
         }
         let (axes, element) = match (&carry.ty, &given.value) {
-            (Some(ty), _) => self.carried_type(ty)?,
+            (Some(ty), _) => {
+                if let (Value::Tensor(_), Some(free)) = (&given.value, self.free_size(ty)) {
+                    return Err(self.named_by_value(free, name));
+                }
+                self.carried_type(ty)?
+            }
             (None, Value::Tensor(tensor)) => {
                 let element = match tensor.element {
                     Element::Int => Element::Number,
@@ -158,6 +163,40 @@ impl<'a> Interpreter<'a> {
         let what = format!("the first value of `{name}`");
         let (node, _) = self.carried_value(&given, &target, element, &what)?;
         Ok((node, target, element))
+    }
+
+    /// A name in a shape that nothing has given a size yet.
+    fn free_size(&self, ty: &'a Type) -> Option<&'a Expr> {
+        let TypeKind::Tensor { axes, .. } = &ty.kind else {
+            return None;
+        };
+        axes.iter().find_map(|axis| match axis {
+            AxisPattern::Size(size) => match &size.kind {
+                ExprKind::Name(name) => {
+                    let bound = self.variable(name).is_some();
+                    let known = bound || self.globals.find(name, size.span).is_some();
+                    (!known).then_some(size)
+                }
+                _ => None,
+            },
+            AxisPattern::Rest(_) => None,
+        })
+    }
+
+    /// `with h: [k] = first`, as if the shape were a pattern.
+    fn named_by_value(&mut self, free: &Expr, carried: &str) -> Reported {
+        let size = self.sources.text(free.span);
+        let message = format!("the size `{size}` is not known here");
+        self.fault(
+            Diagnostic::error(Code::UnknownName, free.span, message)
+                .here("takes no size from the value: this shape is no pattern")
+                .help(format!(
+                    "leave the shape out: `with {carried} = ...` has that of its value"
+                ))
+                .help(format!(
+                    "or name the axes before the loop: `let {carried}_0: [{size}] = ...`"
+                )),
+        )
     }
 
     /// `[n]`, `[n] class(k)`, `[n] bool`
@@ -332,6 +371,13 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
+    /// Whether the step that is being described carries a value of this name.
+    pub fn carries(&self, name: &str) -> bool {
+        let moment = self.scans.last();
+        let here = moment.filter(|moment| moment.frames == self.frames.len());
+        here.is_some_and(|moment| moment.carried.iter().any(|c| c.name.name == name))
+    }
+
     fn not_carried(&mut self, name: &Ident) -> Reported {
         let known: Vec<String> = self
             .scans
@@ -414,7 +460,7 @@ impl<'a> Interpreter<'a> {
             return Err(self.fault(
                 Diagnostic::error(Code::Misplaced, carried.name.span, message)
                     .here("stays as it is")
-                    .help(format!("write `next {name} = ...` in the block; what all steps share needs not be carried")),
+                    .help(format!("write `next {name} = ...` in the block, where `let` would only bind another value; what all steps share needs not be carried")),
             ));
         }
         if let (false, Some(last)) = (matches!(value, Value::Nothing), scan.body.statements.last())

@@ -1,7 +1,7 @@
 //! The settings of `train`: everything about a run that is no tensor.
 
 use super::data::Data;
-use super::faults::{did_you_mean, listed};
+use super::faults::{SCHEDULES, did_you_mean, is_schedule, listed};
 use super::interpreter::Interpreter;
 use super::values::{Eval, Given, Reported, Value, WeightsFile};
 use nnc_grammar::ast::{Block, Expr, Ident, Statement, StatementKind, Train};
@@ -118,6 +118,10 @@ impl<'a> Interpreter<'a> {
             (None, Some(_)) => Err(Reported(())),
             (None, None) => Err(self.lacks(train, "optimizer", "optimizer = adam(1e-3)")),
         };
+        if let (Err(_), Ok(optimizer)) = (&data, &optimizer) {
+            // Nothing is trained, so this is the only look at it; faults are told on the way.
+            let _ = self.optimizer(optimizer);
+        }
         self.frames.pop();
         Ok(Settings {
             data: data?,
@@ -240,7 +244,7 @@ impl<'a> Interpreter<'a> {
                     i64::MAX => format!("must be an int from {least}"),
                     most => format!("must be an int from {least} to {most}"),
                 };
-                Err(self.fault(fault.here(limits)))
+                Err(self.fault(with_schedules(fault.here(limits), value)))
             }
         }
     }
@@ -251,8 +255,17 @@ impl<'a> Interpreter<'a> {
             _ => {
                 let message = format!("`{name}` cannot be {}", given.value.kind_text());
                 let fault = Diagnostic::error(Code::BadSetting, given.span, message);
-                Err(self.fault(fault.here("must be a number above 0")))
+                let fault = fault.here("must be a number above 0");
+                Err(self.fault(with_schedules(fault, &given.value)))
             }
         }
+    }
+}
+
+/// Says what may change with the step, if this does.
+fn with_schedules(fault: Diagnostic, value: &Value<'_>) -> Diagnostic {
+    match is_schedule(value) {
+        true => fault.note(SCHEDULES),
+        false => fault,
     }
 }

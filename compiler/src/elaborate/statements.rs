@@ -2,6 +2,7 @@
 
 use super::faults::did_you_mean;
 use super::interpreter::{Declared, Interpreter};
+use super::settings::SETTINGS;
 use super::values::{Eval, Function, Given, Reported, Tensor, Value};
 use crate::graph::SlotKind;
 use nnc_grammar::ast::{Block, DefinitionKind, Expr, Ident, Statement, StatementKind, Type};
@@ -47,13 +48,7 @@ impl<'a> Interpreter<'a> {
                 self.declare(SlotKind::State, name, ty.as_ref(), init, span)?;
             }
             StatementKind::Update { name, value } => self.update(name, value)?,
-            StatementKind::Setting { name, .. } => {
-                return Err(self.misplaced(
-                    span,
-                    format!("the setting `{}` stands outside of `train`", name.name),
-                    format!("to name a value, write `let {} = ...`", name.name),
-                ));
-            }
+            StatementKind::Setting { name, .. } => return Err(self.assigned(name, span)),
             StatementKind::Minimize(_) => {
                 return Err(self.misplaced(
                     span,
@@ -87,6 +82,24 @@ impl<'a> Interpreter<'a> {
             StatementKind::Expr(expr) => return self.eval(expr),
         }
         Ok(Value::Nothing)
+    }
+
+    /// `name = value`, which only `train` has: for its settings.
+    fn assigned(&mut self, name: &Ident, span: Span) -> Reported {
+        let name = &name.name;
+        let message = match SETTINGS.contains(&name.as_str()) {
+            true => format!("the setting `{name}` stands outside of `train`"),
+            false => format!("`{name} = ...` gives no name a value: there are no assignments"),
+        };
+        let is_state = |declared: &Declared| declared.is_state;
+        let help = if self.carries(name) {
+            format!("for its value at the next step, write `next {name} = ...`")
+        } else if self.frame().declared.get(name).is_some_and(is_state) {
+            format!("to change the state, write `update {name} = ...`")
+        } else {
+            format!("to name a value, write `let {name} = ...`")
+        };
+        self.misplaced(span, message, help)
     }
 
     pub fn misplaced(&mut self, span: Span, message: String, help: String) -> Reported {

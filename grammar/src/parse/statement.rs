@@ -6,7 +6,13 @@ use super::Rule;
 use super::build::{Builder, Children};
 use super::message::foreign_word;
 use crate::ast::{Argument, Block, Expr, ExprKind, Statement, StatementKind};
+use crate::nearest::nearest;
 use crate::source::Span;
+
+/// The words that statements begin with.
+const WORDS: [&str; 10] = [
+    "let", "param", "state", "update", "minimize", "report", "show", "step", "next", "yield",
+];
 
 impl Builder<'_> {
     /// `block`
@@ -45,21 +51,25 @@ impl Builder<'_> {
     }
 
     fn second_statement(&mut self, first: &Statement, second: &Statement) {
-        let foreign = match &first.kind {
+        let word = match &first.kind {
             StatementKind::Expr(Expr {
                 kind: ExprKind::Name(name),
                 ..
-            }) => foreign_word(name),
+            }) => Some(name.as_str()),
             _ => None,
         };
-        match foreign {
-            Some((message, help)) => self.error(first.span, message, help),
-            None => self.error(
-                second.span,
-                "a second statement on one line",
-                "a statement ends with its line: put an operator or a `,` between, or start a new line",
-            ),
+        if let Some((message, help)) = word.and_then(foreign_word) {
+            return self.error(first.span, message, help);
         }
+        if let Some((word, meant)) = word.and_then(|word| Some((word, nearest(word, WORDS)?))) {
+            let message = format!("no statement begins with `{word}`");
+            return self.error(first.span, message, format!("did you mean `{meant}`?"));
+        }
+        self.error(
+            second.span,
+            "a second statement on one line",
+            "a statement ends with its line: put an operator or a `,` between, or start a new line",
+        );
     }
 
     /// A value that nothing uses, above a line that looks like its continuation.

@@ -32,6 +32,18 @@ pub(super) fn warn<'a>(
     Ok(Value::Nothing)
 }
 
+pub(super) fn known<'a>(
+    _: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    _: Span,
+) -> Eval<Value<'a>> {
+    let later = matches!(
+        argument(arguments, 0).value,
+        Value::Tensor(_) | Value::Recipe(_)
+    );
+    Ok(Value::Bool(!later))
+}
+
 pub(super) fn made_by<'a>(
     interpreter: &mut Interpreter<'a>,
     arguments: &[Option<Given<'a>>],

@@ -122,7 +122,15 @@ impl<'a> Interpreter<'a> {
         let size = tensor.axes[axis].size;
         if at < 0 || at >= size as i64 {
             let message = format!("there is no element {at} on an axis of size {size}");
-            return Err(self.bad_value(span, message, format!("must lie in 0 to {}", size - 1)));
+            let fault = Diagnostic::error(Code::BadValue, span, message)
+                .here(format!("must lie in 0 to {}", size - 1));
+            return Err(self.fault(match at < 0 {
+                true => fault.help(format!(
+                    "places count from the start; the last is {}",
+                    size - 1
+                )),
+                false => fault,
+            }));
         }
         let gone = tensor.graph_axis(axis);
         let map = (0..tensor.graph_axis(tensor.axes.len())).map(|i| match i {

@@ -226,6 +226,8 @@ table! {
             "Stops with the message unless the condition holds; {name} in it shows a value.";
         "warn" (needed("condition"), needed("message"), optional("help")) = advice::warn,
             "Warns with the message if the condition holds; {name} in it shows a value.";
+        "known" (needed("x")) = advice::known,
+            "Whether a value is known when compiling, `true` or `false`.";
         "made_by" (needed("x"), needed("function")) = advice::made_by,
             "Whether a tensor is the result of a function, `true` or `false`.";
     }

@@ -6,9 +6,10 @@ use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::values::{Axis, Element, Eval, Given, Home, Tensor, Value};
 use crate::graph::Op;
 use nnc_grammar::{Code, Diagnostic, Span};
+use std::rc::Rc;
 
 /// Of each sample's loss by what belongs to the sample; of the mean over the batch, as
-/// `minimize` takes it, by what all samples share.
+/// `minimize` takes it, by what all samples share. By a list, a list.
 pub(super) fn grad<'a>(
     interpreter: &mut Interpreter<'a>,
     arguments: &[Option<Given<'a>>],
@@ -17,6 +18,30 @@ pub(super) fn grad<'a>(
     let given = argument(arguments, 0);
     let loss = interpreter.numbers_argument(given)?;
     let by = argument(arguments, 1);
+    match &by.value {
+        Value::List(items) => {
+            let each = items.iter().map(|item| {
+                let item = Given {
+                    value: item.clone(),
+                    span: by.span,
+                };
+                grad(interpreter, &[Some(given.clone()), Some(item)], span)
+            });
+            return Ok(Value::List(Rc::from(each.collect::<Eval<Vec<_>>>()?)));
+        }
+        Value::Function(_) => {
+            let text = interpreter.sources.text(by.span);
+            let found = by.value.kind_text();
+            let message = format!("a gradient is taken by tensors, but this is {found}");
+            let fault = Diagnostic::error(Code::TypeMismatch, by.span, message)
+                .here(format!("this is {found}"))
+                .help(format!(
+                    "take it by its parameters: `grad(..., parameters({text}))`"
+                ));
+            return Err(interpreter.fault(fault));
+        }
+        _ => {}
+    }
     let x = interpreter.tensor_argument(by)?;
     if x.element != Element::Number {
         return Err(interpreter.wrong_kind(&by.value, by.span, "a tensor of numbers"));

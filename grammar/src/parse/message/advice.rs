@@ -21,6 +21,7 @@ pub(super) fn find(fault: &Fault<'_>) -> Option<Advice> {
         foreign_statement,
         else_if,
         assign_in_call,
+        slice_by_colon,
         colon_in_select,
         select_without_axis,
         colon_in_setting,
@@ -138,6 +139,49 @@ fn assign_in_call(fault: &Fault<'_>) -> Option<Advice> {
     Some(fault.advice(
         "a named argument is written with `:`, not `=`",
         format!("write `{name}: {}`", shortened(value)),
+    ))
+}
+
+/// `x[t = 0:5]`, `x[:, 3]`
+fn slice_by_colon(fault: &Fault<'_>) -> Option<Advice> {
+    let text = fault.source.text;
+    // In `x[0:5]` already the number is at fault.
+    let colon = fault.index + usize::from(fault.found_text() != ":");
+    let token = |index: usize| Some(fault.source.tokens.get(index)?.text(text));
+    if token(colon) != Some(":") || fault.innermost_bracket() != Some("[") {
+        return None;
+    }
+    let sign = |token: &Token| matches!(token.text(text), "[" | ",");
+    let mut written: Vec<Token> = fault.before().take_while(|token| !sign(token)).collect();
+    written.reverse();
+    written.extend(fault.source.tokens[fault.index..colon].iter().copied());
+    let (axis, from) = match written.as_slice() {
+        // `x[k: label]`
+        [name] if name.rule == Rule::word => return None,
+        [axis, equals, from @ ..] if equals.text(text) == "=" => (axis.text(text), from),
+        from => ("axis", from),
+    };
+    let from = match from {
+        [] => "0",
+        [first, .., last] => &text[first.start..last.end],
+        [only] => only.text(text),
+    };
+    let to = token(colon + 1).filter(|next| !matches!(*next, "]" | ","));
+    let base = fault
+        .before()
+        .skip_while(|token| token.text(text) != "[")
+        .nth(1);
+    let base = base
+        .filter(|token| token.rule == Rule::word)
+        .map_or("x", |token| token.text(text));
+    let (base, axis) = (shortened(base), shortened(axis));
+    let to = to.map_or_else(|| format!("count({base}, over: {axis})"), shortened);
+    Some(fault.advice(
+        "a part of an axis is taken by `slice`, by the axis's name",
+        format!(
+            "write `slice({base}, over: {axis}, from: {}, to: {to})`",
+            shortened(from)
+        ),
     ))
 }
 
