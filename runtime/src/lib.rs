@@ -18,4 +18,4 @@ pub mod train;
 
 pub use error::{Bytes, Error, Result};
 pub use machine::{Busy, Machine, Session};
-pub use workspace::{Handle, Rows, Workspace};
+pub use workspace::{BatchShare, Handle, Workspace};

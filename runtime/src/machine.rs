@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::pool::{Crew, Pool, Worker};
 use crate::program::{Program, SlotTable};
-use crate::workspace::{Handle, Rows, Workspace};
+use crate::workspace::{BatchShare, Handle, Workspace};
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ impl Machine {
 
     /// A step that enters the pool anew for the samples and for each launch: the results
     /// are those of [`Session::step_on`], and the difference in time is what it saves.
-    pub fn step_entering(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
+    pub fn step_entering(&mut self, program: Handle, fill: &(dyn Fn(&mut BatchShare<'_>) + Sync)) {
         self.enter(|session| session.fill(program, fill));
         for index in 0..self.program(program).launches.len() {
             self.enter(|session| session.launch(program, index));
@@ -134,15 +134,15 @@ impl Session<'_> {
     }
 
     /// Lets all threads fill in their share of the samples, then runs the program once.
-    pub fn step_on(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
+    pub fn step_on(&mut self, program: Handle, fill: &(dyn Fn(&mut BatchShare<'_>) + Sync)) {
         self.perform(program, Some(fill));
     }
 
-    fn fill(&mut self, program: Handle, fill: &(dyn Fn(&mut Rows<'_>) + Sync)) {
+    fn fill(&mut self, program: Handle, fill: &(dyn Fn(&mut BatchShare<'_>) + Sync)) {
         let bound = self.workspace.bound(program);
         self.crew.each(&|worker: Worker<'_>| {
             // SAFETY: as in `perform`.
-            fill(&mut unsafe { bound.rows(worker) });
+            fill(&mut unsafe { bound.share(worker) });
         });
     }
 
@@ -176,14 +176,14 @@ impl Session<'_> {
         });
     }
 
-    fn perform(&mut self, program: Handle, fill: Option<&(dyn Fn(&mut Rows<'_>) + Sync)>) {
+    fn perform(&mut self, program: Handle, fill: Option<&(dyn Fn(&mut BatchShare<'_>) + Sync)>) {
         let bound = self.workspace.bound(program);
         bound.lay_out(self.crew);
         self.crew.each(&|worker: Worker<'_>| {
             if let Some(fill) = fill {
                 // SAFETY: `&mut self` keeps everybody else away from the workspace until
-                // `each` returns, and this thread drops its rows before the meeting.
-                fill(&mut unsafe { bound.rows(worker) });
+                // `each` returns, and this thread drops its share before the meeting.
+                fill(&mut unsafe { bound.share(worker) });
                 worker.meet();
             }
             // SAFETY: every thread is here, nobody else is, as above.
@@ -332,9 +332,9 @@ mod tests {
         let mut losses = Vec::new();
         for step in 1..=50 {
             machine.set(program, &InputKind::Step, step as f32);
-            let fill = |rows: &mut Rows<'_>| {
-                let samples = rows.samples();
-                let x = rows.field::<f32>(0);
+            let fill = |share: &mut BatchShare<'_>| {
+                let samples = share.samples();
+                let x = share.field::<f32>(0);
                 for (row, i) in x.chunks_mut(FEATURES).zip(samples) {
                     for (j, value) in row.iter_mut().enumerate() {
                         *value = ((i * 7 + j * 3 + step) % 11) as f32 * 0.01 - 0.04;

@@ -3,7 +3,7 @@
 //! from then on its threads meet at barriers that cost tens of nanoseconds.
 
 use crate::error::{Error, Result};
-use crate::shares::{Shares, Turn};
+use crate::shares::{Parity, Shares};
 use std::any::Any;
 use std::hint;
 use std::ops::Range;
@@ -95,14 +95,14 @@ impl Worker<'_> {
     }
 
     /// Lays out this thread's share of a launch that all do after their next meeting.
-    pub fn lay_out(self, turn: Turn, tasks: u64) {
-        self.crew.shares.lay_out(self.index, turn, tasks);
+    pub fn lay_out(self, parity: Parity, tasks: u64) {
+        self.crew.shares.lay_out(self.index, parity, tasks);
     }
 
     /// The next tasks for this thread of a launch that all have laid out; none are left when
     /// it has no more.
-    pub fn take(self, turn: Turn) -> Option<Range<u64>> {
-        self.crew.shares.take(self.index, turn)
+    pub fn take(self, parity: Parity) -> Option<Range<u64>> {
+        self.crew.shares.take(self.index, parity)
     }
 
     /// Waits until all threads are here; what they wrote before, all see after.
@@ -152,9 +152,9 @@ impl Crew {
     }
 
     /// Lays out all threads' shares of the first launch of the next job.
-    pub fn lay_out(&self, turn: Turn, tasks: u64) {
+    pub fn lay_out(&self, parity: Parity, tasks: u64) {
         for thread in 0..self.threads {
-            self.shares.lay_out(thread, turn, tasks);
+            self.shares.lay_out(thread, parity, tasks);
         }
     }
 

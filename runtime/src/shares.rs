@@ -10,7 +10,7 @@ use crate::pool::Padded;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is left of every thread's share, of two launches by turns: while threads help each other
+/// What is left of every thread's share, of two launches in a row: while threads help each other
 /// to end one, each lays out its share of the next.
 #[derive(Debug)]
 pub struct Shares {
@@ -18,7 +18,32 @@ pub struct Shares {
 }
 
 /// Of two launches in a row, which.
-pub type Turn = usize;
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Parity {
+    #[default]
+    Even,
+    Odd,
+}
+
+impl Parity {
+    /// That of the launches before and after.
+    pub fn other(self) -> Parity {
+        match self {
+            Parity::Even => Parity::Odd,
+            Parity::Odd => Parity::Even,
+        }
+    }
+
+    /// Which end of its share a thread begins with: what it did last in the launch before is in
+    /// its caches still, where all that it did in it would not fit.
+    fn begin(self) -> End {
+        match self {
+            Parity::Even => End::Front,
+            Parity::Odd => End::Back,
+        }
+    }
+}
 
 /// More tasks than this are not counted.
 pub const MOST_TASKS: u64 = u32::MAX as u64;
@@ -47,39 +72,35 @@ impl Shares {
     }
 
     /// Lays out a thread's share of a launch's tasks. Nobody takes any until all have met again.
-    pub fn lay_out(&self, thread: usize, turn: Turn, tasks: u64) {
+    pub fn lay_out(&self, thread: usize, parity: Parity, tasks: u64) {
         let left = packed(self.own(thread, tasks));
-        self.threads[thread].0[turn].store(left, Ordering::Release);
+        self.threads[thread].0[parity as usize].store(left, Ordering::Release);
     }
 
     /// The next tasks for a thread: its own, then what it can help others with.
-    pub fn take(&self, thread: usize, turn: Turn) -> Option<Range<u64>> {
-        let own = &self.threads[thread].0[turn];
-        take(own, 1, FROM[turn]).or_else(|| self.help(turn))
+    pub fn take(&self, thread: usize, parity: Parity) -> Option<Range<u64>> {
+        let own = &self.threads[thread].0[parity as usize];
+        take(own, 1, parity.begin()).or_else(|| self.help(parity))
     }
 
-    fn help(&self, turn: Turn) -> Option<Range<u64>> {
+    fn help(&self, parity: Parity) -> Option<Range<u64>> {
         loop {
             let left = |share: &&AtomicU64| {
                 let left = unpacked(share.load(Ordering::Acquire));
                 left.end - left.start
             };
-            let shares = self.threads.iter().map(|share| &share.0[turn]);
+            let shares = self.threads.iter().map(|share| &share.0[parity as usize]);
             let most = shares.max_by_key(left)?;
             if left(&most) < WORTH_HELP {
                 return None;
             }
-            let taken = take(most, WORTH_HELP, FROM[1 - turn]);
+            let taken = take(most, WORTH_HELP, parity.other().begin());
             if taken.is_some() {
                 return taken;
             }
         }
     }
 }
-
-/// Which end of its share a thread begins with, by turns: what it did last in the launch before
-/// is in its caches still, where all that it did in it would not fit.
-const FROM: [End; 2] = [End::Front, End::Back];
 
 #[derive(Clone, Copy)]
 enum End {
@@ -143,14 +164,15 @@ mod tests {
     /// that with which they begin.
     #[test]
     fn who_is_through_helps_from_the_far_end() {
-        for (turn, first, left_to_others) in [(0, 10, [0, 20]), (1, 19, [9, 29])] {
+        let launches = [(Parity::Even, 10, [0, 20]), (Parity::Odd, 19, [9, 29])];
+        for (parity, first, left_to_others) in launches {
             let shares = Shares::new(3);
-            (0..3).for_each(|thread| shares.lay_out(thread, turn, 30));
+            (0..3).for_each(|thread| shares.lay_out(thread, parity, 30));
             let mut taken: Vec<u64> = Vec::new();
-            let piece = shares.take(1, turn);
+            let piece = shares.take(1, parity);
             assert!(piece.as_ref().is_some_and(|piece| piece.contains(&first)));
             taken.extend(piece.into_iter().flatten());
-            while let Some(tasks) = shares.take(1, turn) {
+            while let Some(tasks) = shares.take(1, parity) {
                 taken.extend(tasks);
             }
             assert!(taken[..10].iter().all(|task| (10..20).contains(task)));
@@ -159,10 +181,14 @@ mod tests {
             assert_eq!(taken, expected);
             for thread in [0, 2] {
                 let own = left_to_others[thread / 2];
-                assert_eq!(shares.take(thread, turn), Some(own..own + 1));
-                assert_eq!(shares.take(thread, turn), None);
+                assert_eq!(shares.take(thread, parity), Some(own..own + 1));
+                assert_eq!(shares.take(thread, parity), None);
             }
-            assert_eq!(shares.take(2, 1 - turn), None, "the other launch has none");
+            assert_eq!(
+                shares.take(2, parity.other()),
+                None,
+                "the other launch has none"
+            );
         }
     }
 
@@ -173,12 +199,12 @@ mod tests {
         for threads in [1, 2, 5] {
             let shares = Shares::new(threads);
             let done: Vec<AtomicU64> = (0..TASKS).map(|_| AtomicU64::new(0)).collect();
-            (0..threads).for_each(|thread| shares.lay_out(thread, 0, TASKS));
+            (0..threads).for_each(|thread| shares.lay_out(thread, Parity::Even, TASKS));
             std::thread::scope(|scope| {
                 for thread in 0..threads {
                     let (shares, done) = (&shares, &done);
                     scope.spawn(move || {
-                        while let Some(tasks) = shares.take(thread, 0) {
+                        while let Some(tasks) = shares.take(thread, Parity::Even) {
                             for task in tasks {
                                 done[task as usize].fetch_add(1, Ordering::Relaxed);
                             }
@@ -187,6 +213,58 @@ mod tests {
                 }
             });
             assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        }
+    }
+
+    /// As steps go: each thread lays out its share of the next launch when it finds no more to do in
+    /// this one, while others are still at it, or asleep.
+    #[test]
+    fn many_launches_in_a_row_each_do_all_of_their_tasks() {
+        const LAUNCHES: usize = 400;
+        let tasks = |launch: usize| (launch as u64 * 37) % 61;
+        for threads in [2, 3, 8] {
+            let shares = Shares::new(threads);
+            let done: Vec<Vec<AtomicU64>> = (0..LAUNCHES)
+                .map(|launch| (0..tasks(launch)).map(|_| AtomicU64::new(0)).collect())
+                .collect();
+            let barrier = std::sync::Barrier::new(threads);
+            let work = |thread: usize| {
+                let mut parity = Parity::Even;
+                shares.lay_out(thread, parity, tasks(0));
+                for launch in 0..LAUNCHES {
+                    barrier.wait();
+                    let missing = |done: &AtomicU64| done.load(Ordering::Acquire) != 1;
+                    let before = launch.checked_sub(1).map(|before| done[before].iter());
+                    assert_eq!(before.into_iter().flatten().position(missing), None);
+                    let asleep = |piece: usize| (launch + piece) % (3 * threads) == thread;
+                    for piece in 0.. {
+                        if asleep(piece) {
+                            std::thread::sleep(std::time::Duration::from_micros(50));
+                        }
+                        let Some(taken) = shares.take(thread, parity) else {
+                            break;
+                        };
+                        for task in taken {
+                            done[launch][task as usize].fetch_add(1, Ordering::AcqRel);
+                        }
+                    }
+                    parity = parity.other();
+                    let following = if launch + 1 < LAUNCHES {
+                        tasks(launch + 1)
+                    } else {
+                        0
+                    };
+                    shares.lay_out(thread, parity, following);
+                }
+            };
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let work = &work;
+                    scope.spawn(move || work(thread));
+                }
+            });
+            let all = done.iter().flatten();
+            assert!(all.into_iter().all(|n| n.load(Ordering::Acquire) == 1));
         }
     }
 }

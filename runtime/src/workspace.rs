@@ -9,7 +9,7 @@ use crate::program::{
     Element, InputBinding, InputKind, KernelFn, Place, Program, Region as Lifetime, SlotBinding,
     SlotKind, SlotTable,
 };
-use crate::shares::{MOST_TASKS, Turn};
+use crate::shares::{MOST_TASKS, Parity};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -225,8 +225,8 @@ struct BoundLaunch {
     alone: bool,
     /// Whether the next launch may run only when all threads are through with this one.
     meet: bool,
-    /// The launches that threads share, counted by turns.
-    turn: Turn,
+    /// Of the launches that threads share, which of two in a row.
+    parity: Parity,
     /// How many tasks the next launch has that threads share; none if it is the last.
     following: u64,
 }
@@ -261,12 +261,12 @@ impl Bound {
                 tasks: launch.tasks,
                 alone,
                 meet: false,
-                turn: 0,
+                parity: Parity::default(),
                 following: 0,
             });
             places += launch.args.len();
         }
-        number_shared(&mut launches);
+        pair_shared(&mut launches);
         let samples = check_inputs(&program);
         let mut bound = Bound {
             program,
@@ -305,7 +305,7 @@ impl Bound {
     /// Lays out the tasks of the first launch that threads share, before they perform a step.
     pub(crate) fn lay_out(&self, crew: &Crew) {
         if let Some(first) = self.launches.iter().find(|launch| !launch.alone) {
-            crew.lay_out(first.turn, first.tasks);
+            crew.lay_out(first.parity, first.tasks);
         }
     }
 
@@ -313,7 +313,7 @@ impl Bound {
     pub(crate) fn lay_out_one(&self, crew: &Crew, index: usize) {
         let launch = &self.launches[index];
         if !launch.alone {
-            crew.lay_out(launch.turn, launch.tasks);
+            crew.lay_out(launch.parity, launch.tasks);
         }
     }
 
@@ -383,11 +383,11 @@ impl Bound {
             return worked;
         }
         let mut has_any = false;
-        while let Some(tasks) = worker.take(launch.turn) {
+        while let Some(tasks) = worker.take(launch.parity) {
             perform(tasks);
             has_any = true;
         }
-        worker.lay_out(1 - launch.turn, launch.following);
+        worker.lay_out(launch.parity.other(), launch.following);
         has_any
     }
 
@@ -396,9 +396,9 @@ impl Bound {
     /// # Safety
     /// Each thread of the crew holds at most one of these at a time, and meanwhile
     /// nobody else touches the program's inputs.
-    pub(crate) unsafe fn rows(&self, worker: Worker<'_>) -> Rows<'_> {
+    pub(crate) unsafe fn share(&self, worker: Worker<'_>) -> BatchShare<'_> {
         let share = worker.share(self.samples as u64);
-        Rows {
+        BatchShare {
             bound: self,
             samples: share.start as usize..share.end as usize,
         }
@@ -407,12 +407,12 @@ impl Bound {
 
 /// Some samples of a step's inputs, to be filled in by one thread.
 #[derive(Debug)]
-pub struct Rows<'a> {
+pub struct BatchShare<'a> {
     bound: &'a Bound,
     samples: Range<usize>,
 }
 
-impl Rows<'_> {
+impl BatchShare<'_> {
     /// Which samples of the step.
     pub fn samples(&self) -> Range<usize> {
         self.samples.clone()
@@ -437,24 +437,25 @@ impl Rows<'_> {
         let address = self.bound.inputs.address(start).cast();
         let elements = self.samples.len() * row;
         // SAFETY: `check_inputs` saw that the field lies within the region, aligned, and
-        // apart from the others. `rows` promises that no other thread has these samples,
+        // apart from the others. `share` promises that no other thread has these samples,
         // and `&mut self` that this one has no second reference to them.
         unsafe { std::slice::from_raw_parts_mut(address, elements) }
     }
 }
 
-/// Gives turns to the launches that threads share.
-fn number_shared(launches: &mut [BoundLaunch]) {
+/// Tells each launch that threads share which of two in a row it is, and how many tasks the next
+/// one has.
+fn pair_shared(launches: &mut [BoundLaunch]) {
     let mut following = 0;
-    let mut turn = 0;
+    let mut parity = Parity::default();
     for launch in launches.iter_mut().rev().filter(|launch| !launch.alone) {
         assert!(
             launch.tasks <= MOST_TASKS,
             "runtime: {} tasks",
             launch.tasks
         );
-        turn = 1 - turn;
-        launch.turn = turn;
+        parity = parity.other();
+        launch.parity = parity;
         launch.following = following;
         following = launch.tasks;
     }
@@ -489,4 +490,42 @@ fn check_inputs(program: &Program) -> usize {
         "runtime: inputs overlap"
     );
     samples.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn nothing(_: *const *mut u8, _: u64, _: u64) {}
+
+    fn launch(tasks: u64, alone: bool) -> BoundLaunch {
+        BoundLaunch {
+            kernel: nothing,
+            first: 0,
+            tasks,
+            alone,
+            meet: true,
+            parity: Parity::default(),
+            following: 0,
+        }
+    }
+
+    /// However many launches of one thread lie between them.
+    #[test]
+    fn launches_that_threads_share_alternate_and_know_the_next() {
+        let tasks = [(5, false), (1, true), (7, false), (3, false), (1, true)];
+        for count in 0..=tasks.len() {
+            let mut launches: Vec<BoundLaunch> = tasks[..count]
+                .iter()
+                .map(|&(tasks, alone)| launch(tasks, alone))
+                .collect();
+            pair_shared(&mut launches);
+            let shared: Vec<&BoundLaunch> = launches.iter().filter(|l| !l.alone).collect();
+            for pair in shared.windows(2) {
+                assert_eq!(pair[0].parity, pair[1].parity.other());
+                assert_eq!(pair[0].following, pair[1].tasks);
+            }
+            assert!(shared.last().is_none_or(|last| last.following == 0));
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::{Affine, Field};
 use crate::error::{Error, Result};
 use crate::program::{InputKind, Program};
 use crate::rng::{self, Stream};
-use crate::workspace::Rows;
+use crate::workspace::BatchShare;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -142,18 +142,22 @@ impl Split {
     }
 
     /// As [`Split::gather`], with the random changes of one epoch of a run.
-    pub fn gather_changed(&self, batch: &[u32], rows: &mut Rows<'_>, draw: Draw) {
-        self.gather(batch, rows);
+    pub fn gather_changed(&self, batch: &[u32], share: &mut BatchShare<'_>, draw: Draw) {
+        self.gather(batch, share);
         let Some(first) = self.columns.first().filter(|_| self.is_augmented()) else {
             return;
         };
-        let batch = &batch[rows.samples()];
+        let batch = &batch[share.samples()];
         let name = &first.field.name;
         let of_first = |kind: &InputKind| matches!(kind, InputKind::Field(field) if field == name);
-        let Some(input) = rows.inputs().iter().position(|input| of_first(&input.kind)) else {
+        let Some(input) = share
+            .inputs()
+            .iter()
+            .position(|input| of_first(&input.kind))
+        else {
             return;
         };
-        let samples = rows.field::<f32>(input).chunks_exact_mut(first.elements());
+        let samples = share.field::<f32>(input).chunks_exact_mut(first.elements());
         for (values, &sample) in samples.zip(batch) {
             augment::apply(&self.changes, &first.field.shape, sample, draw, values);
         }
@@ -208,12 +212,12 @@ impl Split {
         Ok(())
     }
 
-    /// Fills some rows of a step with the samples of `batch`, which come from
+    /// Fills a thread's share of a step's samples with the samples of `batch`, which come from
     /// [`Split::in_order`] or [`Split::shuffled`]. The program passed [`Split::check`].
-    pub fn gather(&self, batch: &[u32], rows: &mut Rows<'_>) {
-        let batch = &batch[rows.samples()];
-        for input in 0..rows.inputs().len() {
-            let InputKind::Field(name) = &rows.inputs()[input].kind else {
+    pub fn gather(&self, batch: &[u32], share: &mut BatchShare<'_>) {
+        let batch = &batch[share.samples()];
+        for input in 0..share.inputs().len() {
+            let InputKind::Field(name) = &share.inputs()[input].kind else {
                 continue;
             };
             let Some(column) = self.column(name) else {
@@ -221,25 +225,25 @@ impl Split {
             };
             match &column.values {
                 Values::Classes(all) => {
-                    column.copy(all, batch, rows.field(input), |from, to| {
+                    column.copy(all, batch, share.field(input), |from, to| {
                         to.copy_from_slice(from);
                     });
                 }
                 Values::Windows(all, windows) => {
                     let size = column.elements();
-                    let out: &mut [i32] = rows.field(input);
+                    let out: &mut [i32] = share.field(input);
                     for (to, &sample) in out.chunks_exact_mut(size).zip(batch) {
                         let start = windows.offset + sample as usize * windows.stride;
                         to.copy_from_slice(&all[start..start + size]);
                     }
                 }
                 Values::Bytes(all, affine) => {
-                    column.copy(all, batch, rows.field(input), |from, to| {
+                    column.copy(all, batch, share.field(input), |from, to| {
                         affine.bytes(from, to);
                     });
                 }
                 Values::Floats(all, affine) => {
-                    column.copy(all, batch, rows.field(input), |from, to| {
+                    column.copy(all, batch, share.field(input), |from, to| {
                         affine.floats(from, to);
                     });
                 }

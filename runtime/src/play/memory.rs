@@ -3,7 +3,7 @@
 use crate::data::{Affine, Column, Field, Split, Values};
 use crate::error::{Error, Result};
 use crate::program::{InputKind, Program};
-use crate::workspace::Rows;
+use crate::workspace::BatchShare;
 use std::sync::Arc;
 
 /// Rows of some fields, up to a fixed number; the oldest give way. All are allocated at once.
@@ -101,18 +101,18 @@ impl Memory {
         Ok(())
     }
 
-    /// Fills some samples of a step with the chosen rows.
-    pub fn gather(&self, chosen: &[u32], samples: &mut Rows<'_>) {
-        let chosen = &chosen[samples.samples()];
-        for input in 0..samples.inputs().len() {
-            let InputKind::Field(name) = &samples.inputs()[input].kind else {
+    /// Fills a thread's share of a step's samples with the chosen rows.
+    pub fn gather(&self, chosen: &[u32], share: &mut BatchShare<'_>) {
+        let chosen = &chosen[share.samples()];
+        for input in 0..share.inputs().len() {
+            let InputKind::Field(name) = &share.inputs()[input].kind else {
                 continue;
             };
             let Some(column) = self.fields.iter().position(|field| field.name == *name) else {
                 unreachable!("`check` passed");
             };
             let rows = chosen.iter().map(|&row| self.value(column, row as usize));
-            fill(samples, input, &self.fields[column], rows);
+            fill(share, input, &self.fields[column], rows);
         }
     }
 
@@ -142,9 +142,9 @@ impl Memory {
     }
 }
 
-/// Fills a step's samples of one field.
+/// Fills one field of a thread's share of a step's samples.
 pub(super) fn fill<'r>(
-    samples: &mut Rows<'_>,
+    share: &mut BatchShare<'_>,
     input: usize,
     field: &Field,
     rows: impl Iterator<Item = &'r [f32]>,
@@ -152,13 +152,13 @@ pub(super) fn fill<'r>(
     let size = field.elements();
     match field.classes {
         None => {
-            let to = samples.field::<f32>(input);
+            let to = share.field::<f32>(input);
             to.chunks_exact_mut(size)
                 .zip(rows)
                 .for_each(|(to, row)| to.copy_from_slice(row));
         }
         Some(_) => {
-            let to = samples.field::<i32>(input).chunks_exact_mut(size);
+            let to = share.field::<i32>(input).chunks_exact_mut(size);
             to.zip(rows).for_each(|(to, row)| {
                 to.iter_mut()
                     .zip(row)

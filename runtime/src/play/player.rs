@@ -8,7 +8,7 @@ use crate::data::{Field, Split};
 use crate::error::Result;
 use crate::program::{InputKind, Program};
 use crate::rng::{Random, Stream};
-use crate::workspace::Rows;
+use crate::workspace::BatchShare;
 
 /// Of how many of the last episodes the mean return is told.
 pub const RECENT: usize = 100;
@@ -189,14 +189,14 @@ impl Player {
     }
 
     /// Fills in what each one sees.
-    pub fn observe(&self, rows: &mut Rows<'_>) {
+    pub fn observe(&self, share: &mut BatchShare<'_>) {
         let field = &self.fields[0];
         let of_field =
             |kind: &InputKind| matches!(kind, InputKind::Field(name) if *name == field.name);
         // A policy that looks at nothing is one too.
-        if let Some(input) = rows.inputs().iter().position(|i| of_field(&i.kind)) {
-            let seats = self.seats[rows.samples()].iter();
-            fill(rows, input, field, seats.map(|seat| &*seat.seen));
+        if let Some(input) = share.inputs().iter().position(|i| of_field(&i.kind)) {
+            let seats = self.seats[share.samples()].iter();
+            fill(share, input, field, seats.map(|seat| &*seat.seen));
         }
     }
 
@@ -271,8 +271,8 @@ impl Player {
     }
 
     /// Fills in what was chosen.
-    pub fn gather(&self, rows: &mut Rows<'_>) {
-        self.memory.gather(&self.chosen, rows);
+    pub fn gather(&self, share: &mut BatchShare<'_>) {
+        self.memory.gather(&self.chosen, share);
     }
 
     /// The training step is made.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::machine::{Machine, Session};
 use crate::program::{InputKind, SlotKind};
 use crate::rng::{Stream, step_seed};
-use crate::workspace::{Handle, Rows};
+use crate::workspace::{BatchShare, Handle};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -87,7 +87,7 @@ impl<'a> Runner<'a> {
                 return Ok(false);
             }
             step += 1;
-            let fill = |part: &mut Rows<'_>| samples.gather_changed(rows, part, draw);
+            let fill = |share: &mut BatchShare<'_>| samples.gather_changed(rows, share, draw);
             lesson.step(session, handle, step, rows.len(), None, &fill)?;
             Ok(true)
         };
@@ -118,7 +118,7 @@ impl<'a> Runner<'a> {
                 step_seed(pass.seed, Stream::Eval, number),
             );
             session.set(handle, &InputKind::Step, step as f32);
-            session.step_on(handle, &|part| samples.gather(rows, part));
+            session.step_on(handle, &|share| samples.gather(rows, share));
             observer.notice(&Event::Step {
                 split: pass.split,
                 epoch: pass.epoch,
@@ -261,7 +261,7 @@ impl<'o> Lesson<'o> {
         step: u64,
         samples: usize,
         mean_return: Option<f32>,
-        fill: &(dyn Fn(&mut Rows<'_>) + Sync),
+        fill: &(dyn Fn(&mut BatchShare<'_>) + Sync),
     ) -> Result<()> {
         let Pass {
             split, seed, epoch, ..
