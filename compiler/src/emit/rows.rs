@@ -3,7 +3,7 @@
 
 use super::count::Count;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
-use crate::graph::{Rows, Way};
+use crate::graph::{NumberedRows, Way};
 use crate::schedule::{ELEMENT_BYTES, RowsPlan};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, UserFuncName, Value, types};
@@ -51,6 +51,9 @@ struct Writer<'a> {
     b: FunctionBuilder<'a>,
 }
 
+/// A number; none where it can be nothing but 0.
+type Number = Option<Value>;
+
 /// What becomes of a row.
 #[derive(Clone, Copy)]
 enum Row {
@@ -64,30 +67,16 @@ enum Row {
 
 impl Writer<'_> {
     /// A part of the rows of all lists.
-    fn gather(&mut self, plan: &RowsPlan, [x, numbers, y]: [Value; 3], task: Value) {
-        let Rows {
-            shared,
-            outer,
-            count,
-            listed,
-            row,
-        } = plan.moved.rows;
-        let range = self.part(plan.each, shared * outer * listed, task);
+    fn gather(&mut self, plan: &RowsPlan, [tables, numbers, lists]: [Value; 3], task: Value) {
+        let rows = plan.moved.rows;
+        let (count, row) = (rows.count, rows.row);
+        let all = [rows.shared * rows.outer, rows.listed];
+        let range = self.part(plan.each, all[0] * all[1], Some(task));
         self.each(range, &mut |w, entry| {
-            let (table, position) = w.divide(entry, listed, shared * outer > 1);
-            let (lists, _) = w.divide(table, outer, shared > 1);
-            let (table, lists) = match shared * outer {
-                1 => (x, numbers),
-                _ => (
-                    w.at(x, table, count * row),
-                    match shared {
-                        1 => numbers,
-                        _ => w.at(numbers, lists, listed),
-                    },
-                ),
-            };
-            let number = w.number(lists, position);
-            let target = w.at(y, entry, row);
+            let [table, position] = w.split(Some(entry), all);
+            let [table, numbers, list] = w.of_table(rows, [tables, numbers, lists], table);
+            let target = w.at(list, position, row);
+            let number = w.number(numbers, position);
             let known =
                 w.b.ins()
                     .icmp_imm_u(IntCC::UnsignedLessThan, number, count as i64);
@@ -95,7 +84,7 @@ impl Writer<'_> {
                 known,
                 |w| {
                     let number = w.b.ins().uextend(types::I64, number);
-                    let source = w.at(table, number, row);
+                    let source = w.at(table, Some(number), row);
                     w.row(target, Row::From(source), row);
                 },
                 |w| w.row(target, Row::Zeros, row),
@@ -104,39 +93,24 @@ impl Writer<'_> {
     }
 
     /// A part of the rows of one table, or of some columns of it.
-    fn scatter(&mut self, plan: &RowsPlan, [x, numbers, y]: [Value; 3], task: Value) {
-        let Rows {
-            shared,
-            outer,
-            count,
-            listed,
-            row,
-        } = plan.moved.rows;
-        let (rest, part) = self.divide(task, plan.parts(), plan.columns * shared * outer > 1);
-        let (table, column) = self.divide(rest, plan.columns, shared * outer > 1);
-        let (lists, _) = self.divide(table, outer, shared > 1);
-        let (begin, end) = self.part(plan.each, count, part);
-        let (mut list, mut lists_at, mut tables) = (x, numbers, y);
-        if shared * outer > 1 {
-            list = self.at(x, table, listed * row);
-            tables = self.at(y, table, count * row);
-        }
-        if shared > 1 {
-            lists_at = self.at(numbers, lists, listed);
-        }
+    fn scatter(&mut self, plan: &RowsPlan, [lists, numbers, tables]: [Value; 3], task: Value) {
+        let rows = plan.moved.rows;
+        let row = rows.row;
+        let columns = [rows.shared * rows.outer, plan.columns];
+        let [column, part] = self.split(Some(task), [columns[0] * columns[1], plan.parts()]);
+        let [table, column] = self.split(column, columns);
+        let [table, numbers, list] = self.of_table(rows, [tables, numbers, lists], table);
         let width = row / plan.columns;
-        if plan.columns > 1 {
-            list = self.at(list, column, width);
-            tables = self.at(tables, column, width);
-        }
+        let [table, list] = [table, list].map(|whole| self.at(whole, column, width));
+        let (begin, end) = self.part(plan.each, rows.count, part);
         self.each((begin, end), &mut |w, number| {
-            let target = w.at(tables, number, row);
+            let target = w.at(table, Some(number), row);
             w.row(target, Row::Zeros, width);
         });
         let own = self.b.ins().isub(end, begin);
-        let all = self.constants([0, listed]);
+        let all = self.constants([0, rows.listed]);
         self.each(all, &mut |w, position| {
-            let number = w.number(lists_at, position);
+            let number = w.number(numbers, Some(position));
             let number = w.b.ins().uextend(types::I64, number);
             // Those before the first own row are very large when seen as unsigned.
             let within = w.b.ins().isub(number, begin);
@@ -144,12 +118,28 @@ impl Writer<'_> {
             w.choose(
                 known,
                 |w| {
-                    let (source, target) = (w.at(list, position, row), w.at(tables, number, row));
+                    let source = w.at(list, Some(position), row);
+                    let target = w.at(table, Some(number), row);
                     w.row(target, Row::Plus(source), width);
                 },
                 |_| {},
             );
         });
+    }
+
+    /// Where a table, the numbers for it and its list begin.
+    fn of_table(
+        &mut self,
+        rows: NumberedRows,
+        [tables, numbers, lists]: [Value; 3],
+        table: Number,
+    ) -> [Value; 3] {
+        let [shared, _] = self.split(table, [rows.shared, rows.outer]);
+        [
+            self.at(tables, table, rows.count * rows.row),
+            self.at(numbers, shared, rows.listed),
+            self.at(lists, table, rows.listed * rows.row),
+        ]
     }
 
     fn constants(&mut self, [a, b]: [usize; 2]) -> (Value, Value) {
@@ -158,30 +148,39 @@ impl Writer<'_> {
     }
 
     /// Where part `number` of `all` begins and ends, if each but the last one has `each`.
-    fn part(&mut self, each: usize, all: usize, number: Value) -> (Value, Value) {
+    fn part(&mut self, each: usize, all: usize, number: Number) -> (Value, Value) {
+        let Some(number) = number else {
+            return self.constants([0, each.min(all)]);
+        };
         let begin = self.b.ins().imul_imm_s(number, each as i64);
         let end = self.b.ins().iadd_imm_s(begin, each as i64);
         let all = self.b.ins().iconst(types::I64, all as i64);
         (begin, self.b.ins().umin(end, all))
     }
 
-    /// Quotient and remainder; without a `further` number the remainder is all there is.
-    fn divide(&mut self, a: Value, by: usize, further: bool) -> (Value, Value) {
-        if !further {
-            return (a, a);
+    /// Quotient and remainder, of which there are so many.
+    fn split(&mut self, number: Number, [quotients, remainders]: [usize; 2]) -> [Number; 2] {
+        match (number, quotients, remainders) {
+            (None, ..) | (_, 1, 1) => [None, None],
+            (_, 1, _) => [None, number],
+            (_, _, 1) => [number, None],
+            (Some(number), ..) => {
+                let by = self.b.ins().iconst(types::I64, remainders as i64);
+                let quotient = self.b.ins().udiv(number, by);
+                [Some(quotient), Some(self.b.ins().urem(number, by))]
+            }
         }
-        let by = self.b.ins().iconst(types::I64, by as i64);
-        (self.b.ins().udiv(a, by), self.b.ins().urem(a, by))
     }
 
     /// So many times so many elements behind a place.
-    fn at(&mut self, base: Value, times: Value, elements: usize) -> Value {
+    fn at(&mut self, base: Value, times: Number, elements: usize) -> Value {
+        let Some(times) = times else { return base };
         let bytes = self.b.ins().imul_imm_s(times, elements as i64 * BYTES);
         self.b.ins().iadd(base, bytes)
     }
 
-    fn number(&mut self, lists: Value, position: Value) -> Value {
-        let place = self.at(lists, position, 1);
+    fn number(&mut self, numbers: Value, position: Number) -> Value {
+        let place = self.at(numbers, position, 1);
         let flags = MemFlagsData::trusted();
         self.b.ins().load(types::I32, flags, place, 0)
     }
@@ -193,10 +192,10 @@ impl Writer<'_> {
         if whole > 0 {
             let rounds = self.constants([0, whole / round]);
             self.each(rounds, &mut |w, number| {
-                let target = w.at(target, number, round);
+                let target = w.at(target, Some(number), round);
                 let from = match from {
-                    Row::From(source) => Row::From(w.at(source, number, round)),
-                    Row::Plus(source) => Row::Plus(w.at(source, number, round)),
+                    Row::From(source) => Row::From(w.at(source, Some(number), round)),
+                    Row::Plus(source) => Row::Plus(w.at(source, Some(number), round)),
                     Row::Zeros => Row::Zeros,
                 };
                 for vector in 0..VECTORS {
@@ -259,3 +258,6 @@ impl Writer<'_> {
         count.end(&mut self.b);
     }
 }
+
+#[cfg(test)]
+mod tests;

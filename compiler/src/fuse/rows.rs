@@ -4,7 +4,7 @@
 use super::repeat::{copy_to_others, names_only};
 use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
-use crate::graph::{Graph, NodeId, Op, Rows, Way};
+use crate::graph::{Graph, NodeId, NumberedRows, Op, Way};
 use crate::nest::{BufferId, Instead, Kernel, RowsByNumber};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,11 +36,12 @@ pub fn kernels(graph: &Graph, tensors: &Tensors, moves: &BTreeSet<NodeId>) -> Ve
         let (way, rows) = match node.op {
             Op::Gather { axis, shared } => {
                 let table = shape(node.inputs[0]);
-                (Way::Gather, Rows::new(table, numbers, axis, shared))
+                (Way::Gather, NumberedRows::new(table, numbers, axis, shared))
             }
-            Op::Scatter { axis, shared, .. } => {
-                (Way::Scatter, Rows::new(shape(id), numbers, axis, shared))
-            }
+            Op::Scatter { axis, shared, .. } => (
+                Way::Scatter,
+                NumberedRows::new(shape(id), numbers, axis, shared),
+            ),
             _ => bug!("fuse", "{id} moves no rows"),
         };
         let origin = graph.origins[node.origin as usize].clone();

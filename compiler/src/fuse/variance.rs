@@ -28,9 +28,13 @@ pub fn by_rows(step: &Step) -> Step {
 /// What a node is to a variance of `x`.
 enum Part {
     /// The sum over all rows, of which the mean is made.
-    Sum { x: NodeId, rows: Rows },
+    Sum { x: NodeId, rows: SummedAxes },
     /// The sum of squared distances from `mean`, which has one element for each result.
-    Squares { x: NodeId, mean: NodeId, rows: Rows },
+    Squares {
+        x: NodeId,
+        mean: NodeId,
+        rows: SummedAxes,
+    },
 }
 
 fn variances(step: &Step) -> FxHashMap<NodeId, Part> {
@@ -49,7 +53,7 @@ fn variances(step: &Step) -> FxHashMap<NodeId, Part> {
         if !is_square || graph.node(distance).op != Op::Sub || !is_mean(graph, repeated, x, axes) {
             continue;
         }
-        let Some(rows) = Rows::of(&graph.ty(x).shape, axes) else {
+        let Some(rows) = SummedAxes::of(&graph.ty(x).shape, axes) else {
             continue;
         };
         let mean = graph.node(repeated).inputs[0];
@@ -63,7 +67,7 @@ fn variances(step: &Step) -> FxHashMap<NodeId, Part> {
 
 /// The summed axes of a tensor, those of a row apart.
 #[derive(Clone)]
-struct Rows {
+struct SummedAxes {
     shape: Vec<usize>,
     /// Summed axes before those of a row.
     many: Vec<usize>,
@@ -71,14 +75,14 @@ struct Rows {
     row: Vec<usize>,
 }
 
-impl Rows {
+impl SummedAxes {
     /// Rows as long as may be, if there are many and they are worth it.
-    fn of(shape: &[usize], axes: &[usize]) -> Option<Rows> {
+    fn of(shape: &[usize], axes: &[usize]) -> Option<SummedAxes> {
         let extent = |axes: &[usize]| axes.iter().map(|&axis| shape[axis]).product::<usize>();
         let start = (0..axes.len()).find(|&start| extent(&axes[start..]) <= cost::NEAR_ROW)?;
         let (many, row) = axes.split_at(start.max(1));
         let pays = extent(row) >= SHORTEST_ROW && extent(many) > 1;
-        pays.then(|| Rows {
+        pays.then(|| SummedAxes {
             shape: shape.to_vec(),
             many: many.to_vec(),
             row: row.to_vec(),

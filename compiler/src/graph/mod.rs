@@ -32,7 +32,7 @@ pub use model::{
 };
 pub use op::{Contract, Op, View};
 pub use reshape::row_major;
-pub use rows::{Entry, Rows, Way};
+pub use rows::{Entry, NumberedRows, Way};
 pub use scan::{Scan, TimeOrder};
 pub use verify::verify;
 pub use view::{is_merge, merge_groups, take_apart};

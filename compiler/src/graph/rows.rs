@@ -4,7 +4,7 @@
 /// the list `[shared, outer, listed, row]`, and the numbers are `[shared, listed]`: all row-major.
 /// A number that is none of `0..count` names no row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Rows {
+pub struct NumberedRows {
     /// So many tables, each with numbers of its own.
     pub shared: usize,
     /// So many tables have the same numbers.
@@ -28,11 +28,11 @@ pub struct Entry {
     pub table: usize,
 }
 
-impl Rows {
+impl NumberedRows {
     /// The rows along `axis` of a table of this shape, whose first `shared` axes the numbers have too.
-    pub fn new(table: &[usize], numbers: &[usize], axis: usize, shared: usize) -> Rows {
+    pub fn new(table: &[usize], numbers: &[usize], axis: usize, shared: usize) -> NumberedRows {
         let elements = |shape: &[usize]| shape.iter().product();
-        Rows {
+        NumberedRows {
             shared: elements(&table[..shared]),
             outer: elements(&table[shared..axis]),
             count: table[axis],
@@ -43,7 +43,7 @@ impl Rows {
 
     /// How many elements the tables, the lists and the numbers have.
     pub fn elements(&self) -> [usize; 3] {
-        let Rows {
+        let NumberedRows {
             shared,
             outer,
             count,
@@ -59,7 +59,7 @@ impl Rows {
 
     /// The rows of all lists in the order in which they lie.
     pub fn entries(self) -> impl Iterator<Item = Entry> {
-        let Rows {
+        let NumberedRows {
             outer,
             count,
             listed,

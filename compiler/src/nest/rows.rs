@@ -3,7 +3,7 @@
 use super::interpret::{Address, Elements};
 use super::{Buffer, Kernel, Value};
 use crate::bug::bug;
-use crate::graph::{DType, Rows, Way};
+use crate::graph::{DType, NumberedRows, Way};
 use std::fmt;
 
 /// Reads rows of tables into lists, or adds rows of lists up in tables. The kernel's tensors are
@@ -13,7 +13,7 @@ pub struct RowsByNumber {
     /// Which of both.
     pub way: Way,
     /// How they lie.
-    pub rows: Rows,
+    pub rows: NumberedRows,
 }
 
 impl RowsByNumber {
@@ -89,7 +89,7 @@ impl RowsByNumber {
 /// `gather [2, 1]: 768 of 65 rows of 128`
 impl fmt::Display for RowsByNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rows {
+        let NumberedRows {
             shared,
             outer,
             count,

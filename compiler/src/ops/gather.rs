@@ -6,7 +6,7 @@
 
 use super::operands::{Inferred, Operands};
 use super::{Chain, Precision, Tensor};
-use crate::graph::{DType, Rows, Type};
+use crate::graph::{DType, NumberedRows, Type};
 
 pub fn infer(axis: &usize, shared: &usize, x: &Operands) -> Inferred {
     let [x, at] = x.get()?;
@@ -40,7 +40,7 @@ pub fn grad(axis: &usize, shared: &usize, c: &mut Chain) {
 
 pub fn eval(axis: &usize, shared: &usize, x: &[&Tensor], ty: &Type, _: Precision) -> Tensor {
     let (x, at) = (x[0], x[1]);
-    let rows = Rows::new(&x.ty.shape, &at.ty.shape, *axis, *shared);
+    let rows = NumberedRows::new(&x.ty.shape, &at.ty.shape, *axis, *shared);
     let mut elements = vec![0.0; ty.elements()];
     for entry in rows.entries() {
         if let Some(start) = rows.start(at.elements[entry.number] as i64) {

@@ -7,7 +7,7 @@
 use super::gather::numbered;
 use super::operands::{Inferred, Operands};
 use super::{Chain, Precision, Tensor};
-use crate::graph::{Rows, Type};
+use crate::graph::{NumberedRows, Type};
 
 pub fn infer(axis: &usize, shared: &usize, size: &usize, x: &Operands) -> Inferred {
     let [x, at] = x.get()?;
@@ -41,7 +41,7 @@ pub fn eval(
     precision: Precision,
 ) -> Tensor {
     let (x, at) = (x[0], x[1]);
-    let rows = Rows::new(&ty.shape, &at.ty.shape, *axis, *shared);
+    let rows = NumberedRows::new(&ty.shape, &at.ty.shape, *axis, *shared);
     let mut elements = vec![0.0; ty.elements()];
     for entry in rows.entries() {
         if let Some(start) = rows.start(at.elements[entry.number] as i64) {

@@ -301,7 +301,6 @@ impl RandomGraph {
         self.g.sum(product, &summed)
     }
 
-    /// The sum of the last nodes, each summed up with weights.
     /// Parts of the whole along the last axis.
     fn softmax(&mut self) {
         let Some(&x) = self.reals.last() else { return };
@@ -328,9 +327,11 @@ impl RandomGraph {
         let axis = self.numbers.below(last + 1);
         let shared = self.numbers.below(axis + 1);
         let numbers = [&shape[..shared], &[1 + self.numbers.below(5)]].concat();
-        // Some of them name no row.
+        // Some of them name no row: from -2 to one too many.
         let places = self.g.uniform(self.seed, 2000, &numbers);
-        let places = self.g.scale(places, shape[axis] as f64 + 1.0);
+        let places = self.g.scale(places, shape[axis] as f64 + 3.0);
+        let two = self.g.constant_like(2.0, places);
+        let places = self.g.sub(places, two);
         let at = self.g.cast(places, DType::I32);
         let rows = self.g.gather(x, at, (axis, shared));
         let rows = self.g.tanh(rows);
@@ -342,6 +343,7 @@ impl RandomGraph {
         self.reals.push(self.g.sum(sums, &of_all));
     }
 
+    /// The sum of the last nodes, each summed up with weights.
     fn loss(&mut self) -> NodeId {
         let mut loss = self.g.scalar(0.0);
         let last: Vec<NodeId> = self.reals.iter().rev().take(4).copied().collect();
