@@ -15,6 +15,7 @@ mod repeat;
 mod rows;
 mod split;
 mod stage;
+mod tasks;
 pub mod tiles;
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! How rows are moved by their numbers: each task has results of its own.
 
+use super::tasks;
 use crate::graph::Way;
 use crate::nest::RowsByNumber;
 use std::fmt;
 
 /// Elements that are worth a task: some microseconds.
 const TASK_ELEMENTS: usize = 1 << 15;
-/// More tasks than this divide no better.
-const MOST_TASKS: usize = 128;
 /// Tables are not cut into columns of fewer elements: four lines of the cache.
 const NARROWEST: usize = 64;
 /// A task that adds looks at all numbers, of which each costs as much as moving so many elements.
@@ -34,8 +33,7 @@ impl RowsPlan {
             Way::Gather => tables * rows.listed * rows.row,
             Way::Scatter => tables * (rows.listed + rows.count) * rows.row,
         };
-        let wanted = (elements / TASK_ELEMENTS).clamp(1, MOST_TASKS);
-        let wanted = 1 << wanted.ilog2();
+        let wanted = tasks::even(tasks::within_reason(elements / TASK_ELEMENTS));
         let (columns, each) = match moved.way {
             Way::Gather => (1, (tables * rows.listed).div_ceil(wanted)),
             Way::Scatter => {

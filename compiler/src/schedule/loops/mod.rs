@@ -17,7 +17,7 @@ pub use dims::Dims;
 pub use flat::{Access, Flat, FlatStage, Kind, Sink, Turn, Value, ValueId, flatten};
 
 use crate::nest::Kernel;
-use crate::schedule::PlacedBuffer;
+use crate::schedule::{PlacedBuffer, tasks};
 use crate::target::Isa;
 use cost::{
     Along, MOST_BLOCKS, can_be_vector, inner_pays, inner_vector, kernel_cycles, memory_bytes,
@@ -72,9 +72,7 @@ pub struct Tasks {
 const TASK_CYCLES: f64 = 5_000.0;
 /// Bytes that come from another core's cache in a cycle.
 const BYTES_A_CYCLE: f64 = 16.0;
-/// More tasks than this divide no better.
-const MOST_TASKS: f64 = 128.0;
-/// Fewer tasks than this are made a power of two, so that equal shares are equal work.
+/// Fewer tasks than this are made even.
 const FEW_TASKS: usize = 64;
 /// Points of an unrolled stage at most.
 const MOST_UNROLLED: usize = 9;
@@ -234,9 +232,9 @@ fn blocks(extent: usize, values: usize, isa: Isa) -> Blocks {
 
 fn tasks(flat: &Flat, outer_vector: Option<Blocks>, cycles: f64, isa: Isa) -> Tasks {
     let cycles = cycles.max(memory_bytes(flat) / BYTES_A_CYCLE);
-    let mut wanted = (cycles / TASK_CYCLES).clamp(1.0, MOST_TASKS) as usize;
+    let mut wanted = tasks::within_reason((cycles / TASK_CYCLES) as usize);
     if wanted < FEW_TASKS {
-        wanted = 1 << wanted.ilog2();
+        wanted = tasks::even(wanted);
     }
     let mut loops = 0;
     let mut count = 1;

@@ -9,6 +9,7 @@ use super::{
     TilePlan,
 };
 use crate::index::Dim;
+use crate::schedule::tasks;
 use crate::target::{Isa, Target};
 
 /// The best plan for a linear form, `None` if no dimension can be columns.
@@ -274,11 +275,8 @@ const TASK_PRODUCTS: usize = 500_000;
 /// Where that makes few tasks, or none, they may be as short as this: some microseconds.
 const SHORT_TASK_PRODUCTS: usize = 150_000;
 
-/// Fewer tasks than this are made a power of two, so that equal shares are equal work.
+/// Fewer tasks than this are made even, and may be short.
 const FEW_TASKS: usize = 16;
-
-/// More tasks than this balance no better.
-const MOST_TASKS: usize = 128;
 
 /// Of few tasks, so many that are equal are better than more that are not.
 const EQUAL_TASKS: usize = 4;
@@ -295,11 +293,10 @@ const EVEN_STEPS: usize = 8;
 /// Few tasks are to be equal, so levels that divide evenly come before others then.
 fn divide(plan: &mut TilePlan) {
     let products: usize = plan.linear.dims.iter().product();
-    let mut tasks = (products / TASK_PRODUCTS).clamp(1, MOST_TASKS);
+    let mut tasks = tasks::within_reason(products / TASK_PRODUCTS);
     let few = tasks < FEW_TASKS;
     if few {
-        tasks = (products / SHORT_TASK_PRODUCTS).clamp(1, FEW_TASKS);
-        tasks = 1 << tasks.ilog2();
+        tasks = tasks::even((products / SHORT_TASK_PRODUCTS).min(FEW_TASKS));
     }
     let a_first = operand_size(&plan.linear, A) >= operand_size(&plan.linear, B);
     let larger = if a_first { A } else { B };
