@@ -103,32 +103,30 @@ fn driver(
         })
         .collect();
     let (before, each) = all.split_at(plan.before.len());
-    driver.loop_over(begin, end, &mut |driver, part| {
-        for call in &all {
-            driver.place(call, part);
+    let parts = Count::begin(&mut driver.builder, begin, end);
+    for call in &all {
+        driver.place(call, parts.index);
+    }
+    for call in before {
+        driver.call(call);
+    }
+    let first = driver.builder.ins().iconst(types::I64, 0);
+    let length = driver.builder.ins().iconst(types::I64, plan.length as i64);
+    let steps = Count::begin(&mut driver.builder, first, length);
+    let time = match plan.order {
+        TimeOrder::Forward => steps.index,
+        TimeOrder::Backward => {
+            let last = plan.length as i64 - 1;
+            let last = driver.builder.ins().iconst(types::I64, last);
+            driver.builder.ins().isub(last, steps.index)
         }
-        for call in before {
-            driver.call(call);
-        }
-        let first = driver.builder.ins().iconst(types::I64, 0);
-        let length = driver.builder.ins().iconst(types::I64, plan.length as i64);
-        driver.loop_over(first, length, &mut |driver, step| {
-            let time = match plan.order {
-                TimeOrder::Forward => step,
-                TimeOrder::Backward => {
-                    let last = driver
-                        .builder
-                        .ins()
-                        .iconst(types::I64, plan.length as i64 - 1);
-                    driver.builder.ins().isub(last, step)
-                }
-            };
-            for call in each {
-                driver.advance(call, part, time);
-                driver.call(call);
-            }
-        });
-    });
+    };
+    for call in each {
+        driver.advance(call, parts.index, time);
+        driver.call(call);
+    }
+    steps.end(&mut driver.builder);
+    parts.end(&mut driver.builder);
     driver.builder.ins().return_(&[]);
     driver.builder.seal_all_blocks();
     driver.builder.finalize(config);
@@ -205,12 +203,5 @@ impl Driver<'_> {
             .ins()
             .iconst(types::I64, call.launch.plan.tasks() as i64);
         self.builder.ins().call(call.function, &[frame, begin, end]);
-    }
-
-    /// `for index in first..end`.
-    fn loop_over(&mut self, first: Value, end: Value, body: &mut dyn FnMut(&mut Self, Value)) {
-        let count = Count::begin(&mut self.builder, first, end);
-        body(self, count.index);
-        count.end(&mut self.builder);
     }
 }

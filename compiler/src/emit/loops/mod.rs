@@ -11,6 +11,7 @@ mod stages;
 
 use super::count::Count;
 use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
+use crate::index::Dim;
 use crate::schedule::loops::{Dims, Kind, LoopPlan};
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
@@ -117,8 +118,7 @@ impl<'a> Emitter<'a> {
         let mut chunk = None;
         if let Some(rounds) = tasks.chunk {
             let extent = extents[tasks.loops];
-            let (quotient, position) = self.divide(rest, extent.div_ceil(rounds), tasks.loops > 0);
-            rest = quotient;
+            let position = self.peel(&mut rest, tasks.loops, extent.div_ceil(rounds));
             let start = self.b.ins().imul_imm_u(position, rounds as i64);
             let end = self.b.ins().iadd_imm_u(start, rounds as i64);
             let end = if extent.is_multiple_of(rounds) {
@@ -131,8 +131,7 @@ impl<'a> Emitter<'a> {
         }
         self.frames.push(Frame::default());
         for dim in (0..tasks.loops).rev() {
-            let (quotient, index) = self.divide(rest, extents[dim], dim > 0);
-            rest = quotient;
+            let index = self.peel(&mut rest, dim, extents[dim]);
             self.bind(dim, Index::Variable(Induction::new(index)));
         }
         self.hoist(&self.all_stages());
@@ -140,13 +139,15 @@ impl<'a> Emitter<'a> {
         self.leave();
     }
 
-    /// Quotient and remainder; without a `further` loop the remainder is all there is.
-    fn divide(&mut self, a: ir::Value, by: usize, further: bool) -> (ir::Value, ir::Value) {
-        if !further {
-            return (a, a);
+    /// Takes the index of loop `dim` out of what is `rest` of a task's number; that of the outermost
+    /// loop is all of it.
+    fn peel(&mut self, rest: &mut ir::Value, dim: Dim, indices: usize) -> ir::Value {
+        if dim == 0 {
+            return *rest;
         }
-        let by = self.b.ins().iconst(types::I64, by as i64);
-        (self.b.ins().udiv(a, by), self.b.ins().urem(a, by))
+        let indices = self.b.ins().iconst(types::I64, indices as i64);
+        let task = std::mem::replace(rest, self.b.ins().udiv(*rest, indices));
+        self.b.ins().urem(task, indices)
     }
 
     /// The outer loops from `dim` on, and what happens at their points.

@@ -183,7 +183,7 @@ impl Assembler<'_> {
         let mut dims: Vec<Dim> = (0..tasks.loops).collect();
         if let Some(rounds) = tasks.chunk {
             let extent = extents[tasks.loops];
-            self.divide(extent.div_ceil(rounds), tasks.loops > 0);
+            self.peel(tasks.loops, extent.div_ceil(rounds));
             must(self.asm.code.imul_3(OTHER, OTHER, rounds as i32));
             must(self.asm.code.mov(at_stack(index(tasks.loops)), OTHER));
             must(self.asm.code.mov(REST, extent as i64));
@@ -194,7 +194,7 @@ impl Assembler<'_> {
             dims.push(tasks.loops);
         }
         for dim in (0..tasks.loops).rev() {
-            self.divide(extents[dim], dim > 0);
+            self.peel(dim, extents[dim]);
             must(self.asm.code.mov(at_stack(index(dim)), OTHER));
         }
         for mover in 0..self.program.movers.len() {
@@ -205,14 +205,15 @@ impl Assembler<'_> {
         self.asm.point_at_pool();
     }
 
-    /// RAX becomes the quotient and RDX the remainder, which is all if there is nothing `further`.
-    fn divide(&mut self, by: usize, further: bool) {
-        if further {
-            must(self.asm.code.xor(gpr32::edx, gpr32::edx));
-            must(self.asm.code.mov(ADDRESS, by as i64));
-            must(self.asm.code.div(ADDRESS));
-        } else {
+    /// Takes the index of loop `dim` out of RAX, what is left of a task's number, into RDX; that of
+    /// the outermost loop is all of it.
+    fn peel(&mut self, dim: Dim, indices: usize) {
+        if dim == 0 {
             must(self.asm.code.mov(OTHER, gpr64::rax));
+        } else {
+            must(self.asm.code.xor(gpr32::edx, gpr32::edx));
+            must(self.asm.code.mov(ADDRESS, indices as i64));
+            must(self.asm.code.div(ADDRESS));
         }
     }
 
