@@ -3,6 +3,7 @@
 //! them, views into the way memory is read, and what has the same loops runs as one.
 
 mod access;
+mod cluster;
 mod cost;
 mod demand;
 mod merge;
@@ -13,6 +14,7 @@ mod place;
 mod divide;
 mod regions;
 mod forward;
+mod instead;
 mod repeat;
 mod rows;
 mod rewrite;
@@ -28,8 +30,9 @@ mod tests;
 use crate::bug::bug;
 use crate::graph::{DType, Graph, NodeId, Step};
 use crate::nest::{Kernel, Kernels};
+use cluster::Kind;
 use nest::Force;
-use place::{Joining, Kind};
+use place::Joining;
 use std::collections::{BTreeMap, BTreeSet};
 use tensors::{Forms, Tensors};
 

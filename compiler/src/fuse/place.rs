@@ -12,118 +12,13 @@
 //! Clusters are numbered as they start, and a cluster reads only what clusters
 //! of smaller numbers store, so that their numbers are an order to run them in.
 
+use super::cluster::{Cluster, Kind};
 use super::cost;
 use super::needs::{Needs, is_product, is_seed};
-use crate::graph::{Graph, Node, NodeId, Op, Side, View, row_major};
+use crate::graph::{Contract, Graph, Node, NodeId, Op, Side, View, row_major};
 use crate::index::IndexExpr;
-use crate::nest::MOST_REDUCTIONS;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
-
-/// A kernel to be.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Cluster {
-    /// What it is built around.
-    pub kind: Kind,
-    /// Its outer dimensions before any is split.
-    pub shape: Vec<usize>,
-    /// The dimensions of a row, if there are loops inside a point.
-    pub row: Option<Vec<usize>>,
-    /// The reductions, in order.
-    pub seeds: Vec<NodeId>,
-    /// Where its points, counted row-major, are cut into axes by some node at home there.
-    cuts: BTreeSet<usize>,
-}
-
-impl Cluster {
-    fn new(kind: Kind, shape: &[usize], row: Option<Vec<usize>>) -> Cluster {
-        Cluster {
-            kind,
-            shape: shape.to_vec(),
-            row,
-            seeds: Vec::new(),
-            cuts: cuts(shape).collect(),
-        }
-    }
-
-    /// The outer dimensions, each split as all nodes at home here need it.
-    pub fn factors(&self) -> Vec<Vec<usize>> {
-        let mut behind: usize = self.shape.iter().product();
-        let split = self.shape.iter().map(|&size| {
-            let whole = behind;
-            behind /= size;
-            let inside = self
-                .cuts
-                .iter()
-                .rev()
-                .filter(|&&cut| cut < whole && cut > behind);
-            let edges: Vec<usize> = std::iter::once(&whole)
-                .chain(inside)
-                .chain([&behind])
-                .copied()
-                .collect();
-            edges.windows(2).map(|pair| pair[0] / pair[1]).collect()
-        });
-        split.collect()
-    }
-
-    /// How many stages its reductions take.
-    pub fn reductions(&self, graph: &Graph) -> usize {
-        let seeds = self.seeds.iter().map(|&seed| graph.node(seed));
-        seeds.map(stages).sum()
-    }
-
-    /// Whether one more reduction may join.
-    fn has_room(&self, graph: &Graph, seed: &Node) -> bool {
-        self.reductions(graph) + stages(seed) <= MOST_REDUCTIONS
-    }
-
-    /// Whether tensors of a shape can be indexed along with all others at home here:
-    /// whether all their axes are made of the same, finer ones.
-    fn fits(&self, shape: &[usize]) -> bool {
-        let all: BTreeSet<usize> = self.cuts.iter().copied().chain(cuts(shape)).collect();
-        let all: Vec<usize> = all.into_iter().collect();
-        all.windows(2).all(|pair| pair[1] % pair[0] == 0)
-    }
-}
-
-/// How many stages a reduction takes: one that looks for the greatest finds it first.
-fn stages(seed: &Node) -> usize {
-    match seed.op {
-        Op::ArgMax { .. } => 2,
-        _ => 1,
-    }
-}
-
-/// How many elements there are behind each axis of a tensor.
-fn cuts(shape: &[usize]) -> impl Iterator<Item = usize> {
-    shape.iter().rev().scan(1, |elements, size| {
-        *elements *= size;
-        Some(*elements)
-    })
-}
-
-/// What a cluster is built around.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A sum of products.
-    Product,
-    /// One or more reductions of rows.
-    Reduction,
-    /// Nothing but stores.
-    Map,
-    /// A loop over time, which runs as a kernel of its own.
-    Repeat,
-    /// Rows read or added up by their numbers, in a kernel of its own.
-    Rows,
-}
-
-impl Kind {
-    /// Whether other nodes may be computed beside what it is built around.
-    fn takes_others(self) -> bool {
-        !matches!(self, Kind::Repeat | Kind::Rows)
-    }
-}
 
 /// Where a node's value comes to be.
 #[derive(Clone, PartialEq, Debug)]
@@ -283,7 +178,7 @@ impl Placement {
             && self.may_end(cluster, graph, needs, id)
         {
             if level == Level::Point {
-                self.clusters[cluster].cuts.extend(cuts(&node.ty.shape));
+                self.clusters[cluster].take(&node.ty.shape);
             }
             return Home::In { cluster, level };
         }
@@ -477,31 +372,28 @@ fn row_of_product(graph: &Graph, id: NodeId) -> usize {
     let Op::Contract(contract) = &node.op else {
         return 1;
     };
-    let of = |side: Side| {
-        let [map, other] = [side, side.other()].map(|side| contract.access(side).map);
-        let operand = match side {
-            Side::A => node.inputs[0],
-            Side::B => node.inputs[1],
-        };
-        let mut row = 1;
-        let results = (0..contract.rank).rev();
-        for ((dim, index), &extent) in results
-            .zip(map.iter().rev())
-            .zip(graph.ty(operand).shape.iter().rev())
-        {
-            let alone = index.as_dim() == Some(dim)
-                && other.iter().all(|index| index.coefficient(dim) == 0);
-            if !alone {
-                break;
-            }
-            row *= contract.dims[dim];
-            if contract.dims[dim] != extent {
-                break;
-            }
+    let shape = |operand: usize| graph.ty(node.inputs[operand]).shape.as_slice();
+    let in_a = neighbours_in(Side::A, shape(0), contract);
+    in_a.max(neighbours_in(Side::B, shape(1), contract))
+}
+
+/// As above, in the operand of this side and shape.
+fn neighbours_in(side: Side, shape: &[usize], contract: &Contract) -> usize {
+    let [map, other] = [side, side.other()].map(|side| contract.access(side).map);
+    let axes = map.iter().zip(shape).rev();
+    let mut row = 1;
+    for (dim, (index, &extent)) in (0..contract.rank).rev().zip(axes) {
+        let alone =
+            index.as_dim() == Some(dim) && other.iter().all(|index| index.coefficient(dim) == 0);
+        if !alone {
+            break;
         }
-        row
-    };
-    of(Side::A).max(of(Side::B))
+        row *= contract.dims[dim];
+        if contract.dims[dim] != extent {
+            break;
+        }
+    }
+    row
 }
 
 /// The axes of its operand over which a reduction runs.

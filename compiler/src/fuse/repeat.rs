@@ -1,15 +1,13 @@
 //! Loops over time as kernels: the body is cut into kernels as any step is, and runs on
 //! windows of the tensors around it.
 
-use super::access::merge;
 use super::divide::{Division, divide};
+use super::instead::{copy, copy_to_others, names_only};
 use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
 use crate::graph::{Graph, InputId, NodeId, Op, Scan, SlotId};
 use crate::index::IndexExpr;
-use crate::nest::{
-    Buffer, BufferId, Instead, Kernel, Repeat, Role, Scalar, ScalarId, Stage, Window,
-};
+use crate::nest::{Buffer, BufferId, Instead, Kernel, Repeat, Role, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -108,25 +106,6 @@ pub fn kernels(graph: &Graph, tensors: &mut Tensors, parts: &BTreeSet<NodeId>) -
     kernels
 }
 
-/// Copies a node's value from the tensor to which it was written to all others that hold it.
-pub fn copy_to_others(graph: &Graph, tensors: &Tensors, id: NodeId, from: BufferId) -> Vec<Kernel> {
-    let node = graph.node(id);
-    let dims = node.ty.shape.clone();
-    let at: Vec<IndexExpr> = (0..dims.len()).map(IndexExpr::dim).collect();
-    // A tensor may have some of the axes merged.
-    let place = |buffer: BufferId| match merge(&at, &dims, tensors.shape(buffer)) {
-        Some(place) => place,
-        None => bug!("fuse", "{id} cannot be copied to {buffer}"),
-    };
-    let others = tensors.targets(id).iter().filter(|&&to| to != from);
-    others
-        .map(|&to| Kernel {
-            origin: graph.origins[node.origin as usize].clone(),
-            ..copy((from, place(from)), to, dims.clone(), place(to))
-        })
-        .collect()
-}
-
 /// A tensor for each result, read or not.
 fn results(
     graph: &Graph,
@@ -161,67 +140,6 @@ fn first_value(scan: &Scan, trail: BufferId, first: BufferId, tensors: &Tensors)
     at.extend((0..dims.len()).map(IndexExpr::dim));
     let source = (0..dims.len()).map(IndexExpr::dim).collect();
     copy((first, source), trail, dims, at)
-}
-
-fn copy(
-    (from, source): (BufferId, Vec<IndexExpr>),
-    to: BufferId,
-    dims: Vec<usize>,
-    at: Vec<IndexExpr>,
-) -> Kernel {
-    Kernel {
-        name: "copy".into(),
-        outer: dims.len(),
-        scalars: vec![Scalar::Load {
-            buffer: from,
-            at: source,
-            fill: None,
-        }],
-        stages: vec![Stage::Store {
-            over: Vec::new(),
-            buffer: to,
-            at,
-            value: ScalarId(0),
-        }],
-        dims,
-        origin: crate::graph::Origin {
-            span: None,
-            path: String::new(),
-        },
-        instead: None,
-    }
-}
-
-/// A kernel that reads and writes these tensors, somewhere.
-pub fn names_only(reads: &[BufferId], writes: &[BufferId], tensors: &Tensors) -> Kernel {
-    let somewhere = |buffer: BufferId| vec![IndexExpr::constant(0); tensors.shape(buffer).len()];
-    let mut scalars: Vec<Scalar> = vec![Scalar::F32(0.0)];
-    for &buffer in reads {
-        let load = Scalar::Load {
-            buffer,
-            at: somewhere(buffer),
-            fill: None,
-        };
-        if !scalars.contains(&load) {
-            scalars.push(load);
-        }
-    }
-    let stores = writes.iter().map(|&buffer| Stage::Store {
-        over: Vec::new(),
-        buffer,
-        at: somewhere(buffer),
-        value: ScalarId(0),
-    });
-    Kernel {
-        scalars,
-        stages: stores.collect(),
-        ..copy(
-            (BufferId(0), Vec::new()),
-            BufferId(0),
-            Vec::new(),
-            Vec::new(),
-        )
-    }
 }
 
 /// The loop, its body cut into kernels for one part of the batch.

@@ -1,7 +1,7 @@
 //! Rows moved by their numbers as kernels of their own: what is read, the numbers, and what
 //! comes of it lie in memory.
 
-use super::repeat::{copy_to_others, names_only};
+use super::instead::{copy_to_others, names_only};
 use super::tensors::{Forms, Tensors};
 use crate::bug::bug;
 use crate::graph::{Graph, NodeId, NumberedRows, Op, Way};
