@@ -10,6 +10,7 @@
 mod prelude;
 mod uses;
 mod catalog;
+mod words;
 mod overrides;
 mod globals;
 mod names;
@@ -51,6 +52,7 @@ pub use overrides::Override;
 pub use prelude::{Library, prelude};
 pub use uses::{ReadText, Uses, load_uses};
 pub use weights::SavedTensors;
+pub use words::WORDS;
 
 use crate::graph::{Experiment, Graph, Model, Phase, Saved, SlotKind, Step};
 use globals::{Global, Globals};

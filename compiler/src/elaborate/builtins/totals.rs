@@ -3,7 +3,7 @@
 use super::argument;
 use crate::elaborate::interpreter::Interpreter;
 use crate::elaborate::values::{Element, Eval, Given, Home, Tensor, Value};
-use crate::graph::{NodeId, SlotId, SlotKind, Type};
+use crate::graph::{GraphBuilder, NodeId, SlotId, SlotKind, Type};
 use nnc_grammar::{Code, Diagnostic, Span};
 
 /// The sum over all samples.
@@ -34,17 +34,15 @@ pub(super) fn total_spread<'a>(
     let samples = interpreter.batch as f64;
     let g = interpreter.graph(Home::Body);
     let batched = [&[samples as usize], shape.as_slice()].concat();
+    let inner: Vec<usize> = (1..batched.len()).collect();
+    let for_each_sample = |g: &mut GraphBuilder, x| g.broadcast(x, &batched, &inner);
     let x = match tensor.batch {
         true => tensor.node,
-        false => g.broadcast(
-            tensor.node,
-            &batched,
-            &(1..batched.len()).collect::<Vec<_>>(),
-        ),
+        false => for_each_sample(g, tensor.node),
     };
     let sum = g.sum(x, &[0]);
     let own_mean = g.scale(sum, 1.0 / samples);
-    let each = g.broadcast(own_mean, &batched, &(1..batched.len()).collect::<Vec<_>>());
+    let each = for_each_sample(g, own_mean);
     let distance = g.sub(x, each);
     let square = g.mul(distance, distance);
     let within = g.sum(square, &[0]);
