@@ -1,5 +1,5 @@
-//! A step in the form of Chrome's trace viewer (`chrome://tracing`, Perfetto): a row for
-//! each thread. What lies between two kernels of a thread is waiting for the others.
+//! A step as a Chrome trace, which the Performance panel of Chrome's developer tools, Perfetto and
+//! speedscope show: a row for each thread. What lies between two kernels of a thread is waiting for the others.
 
 use super::profile::Profile;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub fn trace(profile: &Profile, net: &str) -> String {
 }
 
 fn in_us(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
+    time.as_nanos() as f64 / 1e3
 }
 
 #[cfg(test)]
@@ -73,6 +73,7 @@ mod tests {
                 peak: 1.0,
                 bandwidth: Bandwidth::flat(1.0),
             },
+            columns: None,
         };
         let trace: Value = serde_json::from_str(&trace(&profile, "net")).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();
