@@ -99,7 +99,10 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
             let spans = program.spans.iter();
             let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
             let places: Vec<String> = places.collect();
-            Some(profile(&mut stand.machine, handle, &places, roofline))
+            Some(Profile {
+                columns: report.columns(),
+                ..profile(&mut stand.machine, handle, &places, roofline)
+            })
         }
         false => None,
     };

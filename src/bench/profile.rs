@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
 
+/// What a narrow terminal is spared first.
+const DISPENSABLE: [&str; 7] = [
+    "share", "GB/s", "memory", "bound by", "work", "limit ms", "tasks",
+];
+
 /// How often each kernel is timed; the shortest time counts.
 const ROUNDS: usize = 20;
 
@@ -20,6 +25,8 @@ pub struct Profile {
     pub timeline: Vec<Vec<Busy>>,
     /// What the machine can do.
     pub roofline: Roofline,
+    /// Columns of the terminal that shows it, if one does.
+    pub columns: Option<usize>,
 }
 
 /// The machine's limits, as measured in the same run.
@@ -101,6 +108,7 @@ pub fn profile(
             .collect(),
         timeline,
         roofline,
+        columns: None,
     }
 }
 
@@ -152,7 +160,14 @@ impl fmt::Display for Profile {
         sum.extend(std::iter::repeat_n(String::new(), 5));
         sum.extend([milliseconds(limits), reached]);
         table.row(sum);
+        let without = match self.columns {
+            Some(columns) => table.narrow(columns, &DISPENSABLE),
+            None => Vec::new(),
+        };
         writeln!(f, "{table}\n")?;
+        if !without.is_empty() {
+            writeln!(f, "A wider terminal also shows: {}.", without.join(", "))?;
+        }
         write!(
             f,
             "The limit of a kernel is the longer of its products at {:.1} GFLOP/s and its bytes at the rate at\n\

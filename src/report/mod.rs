@@ -93,7 +93,13 @@ impl Report {
         for diagnostic in diagnostics {
             match self.error_format {
                 ErrorFormat::Human => {
-                    write_err(&render::terminal(diagnostic, sources, color));
+                    let text = match columns(io::stderr()) {
+                        Some(columns) => {
+                            render::terminal_within(diagnostic, sources, color, columns)
+                        }
+                        None => render::terminal(diagnostic, sources, color),
+                    };
+                    write_err(&text);
                     write_err("");
                 }
                 ErrorFormat::Json => write_err(&render::json(diagnostic, sources)),
@@ -116,6 +122,11 @@ impl Report {
         for help in &failure.helps {
             write_err(&format!("  {} {help}", self.tag("help:", BOLD)));
         }
+    }
+
+    /// How many columns the terminal has that results go to, if it is one.
+    pub fn columns(&self) -> Option<usize> {
+        columns(io::stdout())
     }
 
     /// Dims text on the standard output.
@@ -183,6 +194,16 @@ fn paint(text: impl Display, style: Style, color: bool) -> String {
         true => format!("{style}{text}{style:#}"),
         false => text.to_string(),
     }
+}
+
+#[cfg(unix)]
+fn columns(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(columns, _)| columns.0.into())
+}
+
+#[cfg(windows)]
+fn columns(stream: impl std::os::windows::io::AsHandle) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(columns, _)| columns.0.into())
 }
 
 /// The usual agreements: `NO_COLOR` (no-color.org), and terminals that have none.

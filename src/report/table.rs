@@ -10,7 +10,10 @@ pub enum Align {
     Right,
 }
 
-/// Rows under headings, two spaces between columns.
+/// What stands between two columns.
+const BETWEEN: &str = "  ";
+
+/// Rows under headings.
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<(String, Align)>,
@@ -35,6 +38,29 @@ impl Table {
             .push(cells.into_iter().map(|cell| cell.to_string()).collect());
     }
 
+    /// Leaves out the columns of these headings, one after the other, until a line is no longer than
+    /// `width`; those that it left out.
+    pub fn narrow<'a>(&mut self, width: usize, headings: &[&'a str]) -> Vec<&'a str> {
+        let mut without = Vec::new();
+        for &heading in headings {
+            let found = self.columns.iter().position(|(name, _)| name == heading);
+            let Some(column) = found.filter(|_| self.line_width() > width) else {
+                continue;
+            };
+            self.columns.remove(column);
+            for row in self.rows.iter_mut().filter(|row| column < row.len()) {
+                row.remove(column);
+            }
+            without.push(heading);
+        }
+        without
+    }
+
+    fn line_width(&self) -> usize {
+        let columns = (0..self.columns.len()).map(|column| self.width(column) + BETWEEN.len());
+        columns.sum::<usize>().saturating_sub(BETWEEN.len())
+    }
+
     /// A single line of columns that are at least as wide as given: for tables that
     /// grow while time goes by.
     pub fn line(cells: &[(String, Align, usize)]) -> String {
@@ -42,7 +68,7 @@ impl Table {
             .iter()
             .map(|(text, align, width)| pad(text, *align, *width))
             .collect();
-        padded.join("  ").trim_end().to_string()
+        padded.join(BETWEEN).trim_end().to_string()
     }
 
     fn width(&self, column: usize) -> usize {
@@ -97,5 +123,36 @@ dense(128)     100,480
 relu
 dense(10)        1,290";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_in_the_order_given() {
+        let table = || {
+            let headings = ["kernel", "ms", "share", "from"];
+            let mut table = Table::new(&headings.map(|heading| (heading, Align::Left)));
+            table.row(["k00", "0.25", "50 %", "dense_1"]);
+            table.row(["sum"]);
+            table
+        };
+        let full = table().to_string();
+        let width = full.lines().map(str::len).max().unwrap_or(0);
+        for (width, without) in [
+            (width, vec![]),
+            (width - 1, vec!["share"]),
+            (width - 9, vec!["share", "ms"]),
+            (1, vec!["share", "ms"]),
+        ] {
+            let mut table = table();
+            assert_eq!(table.narrow(width, &["share", "absent", "ms"]), without);
+            let shown = table.to_string();
+            assert!(
+                without.iter().all(|heading| !shown.contains(heading)),
+                "{shown}"
+            );
+            assert!(
+                shown.contains("dense_1") && shown.contains("sum"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ mod json;
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub use json::json;
-pub use terminal::terminal;
+pub use terminal::{terminal, terminal_within};
 
 /// Whether the terminal's text may carry colours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,16 +7,30 @@ use super::{Color, severity_name};
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{FileId, Sources};
 
-/// Columns of a terminal; a longer source line is cut around its labels.
+/// Columns where nobody says how many there are; a longer source line is cut around its labels.
 const WIDTH: usize = 140;
+
+/// Fewer leave no room for a label beside what it points at.
+const NARROWEST: usize = 40;
 
 /// Draws one diagnostic, without a newline at its end.
 pub fn terminal(diagnostic: &Diagnostic, sources: &Sources, color: Color) -> String {
+    terminal_within(diagnostic, sources, color, WIDTH)
+}
+
+/// The same for a terminal of so many columns: a longer source line is cut around its labels.
+pub fn terminal_within(
+    diagnostic: &Diagnostic,
+    sources: &Sources,
+    color: Color,
+    columns: usize,
+) -> String {
     let renderer = match color {
         Color::Always => Renderer::styled(),
         Color::Never => Renderer::plain(),
     };
-    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(WIDTH);
+    let columns = columns.clamp(NARROWEST, WIDTH);
+    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(columns);
     renderer.render(&[group(diagnostic, sources)])
 }
 
