@@ -39,7 +39,7 @@ fn counted(ty: &Type) -> Tensor {
 }
 
 /// The body of each case, where `x` is the sine of 1, 2, 3, ... under its shape.
-const FORMULAS: [(&str, &str, &str); 20] = [
+const FORMULAS: [(&str, &str, &str); 27] = [
     ("rms_norm", "[4, 6]", "x |> rms_norm"),
     ("instance_norm", "[4, 2, 3]", "x |> instance_norm"),
     ("group_norm", "[4, 2, 3]", "x |> group_norm(2)"),
@@ -73,6 +73,49 @@ const FORMULAS: [(&str, &str, &str); 20] = [
         "conv2d_same",
         "[2, 5, 6]",
         "0.01 * x |> conv2d(3, kernel: 4, stride: 2, padding: \"same\")",
+    ),
+    (
+        "conv2d_rectangular",
+        "[2, 5, 7]",
+        "0.01 * x |> conv2d(3, kernel: [1, 3], stride: [2, 1], padding: [0, 2], dilation: [1, 2])",
+    ),
+    (
+        "conv_transpose2d",
+        "[4, 3, 2]",
+        "0.01 * x |> conv_transpose2d(
+            6,
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+            output_padding: 1,
+            dilation: 2,
+            groups: 2,
+        )",
+    ),
+    (
+        "conv_transpose2d_rectangular",
+        "[2, 3, 4]",
+        "0.01 * x |> conv_transpose2d(3, kernel: [2, 3], stride: [3, 1], padding: [1, 0])",
+    ),
+    (
+        "max_pool2d_rectangular",
+        "[2, 4, 7]",
+        "x |> max_pool2d([2, 3], padding: [0, 1])",
+    ),
+    (
+        "avg_pool2d_rectangular",
+        "[2, 5, 4]",
+        "x |> avg_pool2d([3, 2], stride: [1, 2], padding: [1, 0])",
+    ),
+    (
+        "conv1d_groups",
+        "[4, 9]",
+        "0.01 * x |> conv1d(6, kernel: 3, stride: 2, padding: 1, groups: 2)",
+    ),
+    (
+        "multi_head_attention",
+        "[42]",
+        "let ask = multi_head_attention(heads: 2)\n ask(0.1 * q, 0.1 * k)",
     ),
     (
         "conv1d",

@@ -107,7 +107,13 @@ pub const LAYERS: &[(&str, &str)] = &[
         "[3, 6, 5]",
         "x |> conv2d(2, kernel: 2, stride: 2, dilation: 2, padding: \"same\")",
     ),
+    (
+        "[2, 5, 6]",
+        "x |> conv2d(3, kernel: [1, 4], stride: [2, 1], padding: [0, 2], dilation: [1, 2])",
+    ),
     ("[2, 5, 5]", "x |> max_pool2d(3, stride: 2, padding: 1)"),
+    ("[2, 4, 9]", "x |> max_pool2d([2, 3], padding: [0, 1])"),
+    ("[2, 6, 5]", "x |> avg_pool2d([3, 1], stride: [1, 2])"),
     ("[2, 5, 5]", "x |> avg_pool2d(2)"),
     ("[2, 5, 5]", "x |> global_avg_pool"),
     ("[2, 5]", "x |> flatten |> dense(3)"),
@@ -122,6 +128,10 @@ pub const LAYERS: &[(&str, &str)] = &[
         "x |> conv1d(4, kernel: 3, stride: 2, padding: 1, dilation: 2)",
     ),
     (
+        "[4, 9]",
+        "x |> conv1d(6, kernel: 3, padding: \"same\", groups: 2)",
+    ),
+    (
         "[3, 5, 4]",
         "x |> depthwise_conv2d(3, padding: 1, filters_each: 2)",
     ),
@@ -132,6 +142,10 @@ pub const LAYERS: &[(&str, &str)] = &[
     (
         "[2, 3, 3]",
         "x |> conv_transpose2d(1, kernel: 3, stride: 2, padding: 1, output_padding: 1)",
+    ),
+    (
+        "[4, 3, 2]",
+        "x |> conv_transpose2d(2, kernel: [2, 3], stride: [1, 2], dilation: 2, groups: 2)",
     ),
     ("[2, 3, 2]", "x |> upsample2d(3)"),
     ("[2, 3, 2]", "x |> upsample2d_bilinear(2)"),
@@ -186,7 +200,11 @@ pub const LAYERS: &[(&str, &str)] = &[
         "param w: [2, 2, 2, 6] = glorot_uniform\n in_groups(windows2d(x, 2, 1, 1), w, 2)",
     ),
     ("[2, 3, 4]", "x |> pad2d(3, 2, \"same\", 1)"),
-    ("[2]", "x * same_padding(5, 3, 2, 1)"),
+    (
+        "[2]",
+        "let a, b = around(6, 4, 1, \"same\", 1)
+        if is_padding(a) { x * (a + same_padding(5, 3, 2, 1)) + b } else { x }",
+    ),
     ("[2, 3, 4]", "x |> windows2d(2, 1, 1)"),
     ("[7]", "let inner = dense(5)\n x |> lora(inner, rank: 2)"),
 ];

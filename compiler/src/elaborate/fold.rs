@@ -151,7 +151,21 @@ fn no_value(what: &str, a: f64) -> (Code, String) {
 
 fn wrong_kind(op: Pointwise, values: &[&Value<'_>]) -> (Code, String) {
     let kinds: Vec<String> = values.iter().map(|value| value.kind_text()).collect();
-    let op = format!("{op:?}").to_lowercase();
+    let op = match op {
+        Pointwise::Neg | Pointwise::Sub => "-".to_owned(),
+        Pointwise::Add => "+".to_owned(),
+        Pointwise::Mul => "*".to_owned(),
+        Pointwise::Div => "/".to_owned(),
+        Pointwise::Rem => "%".to_owned(),
+        Pointwise::Pow => "^".to_owned(),
+        Pointwise::Equal => "==".to_owned(),
+        Pointwise::NotEqual => "!=".to_owned(),
+        Pointwise::Less => "<".to_owned(),
+        Pointwise::LessEq => "<=".to_owned(),
+        Pointwise::Greater => ">".to_owned(),
+        Pointwise::GreaterEq => ">=".to_owned(),
+        named => format!("{named:?}").to_lowercase(),
+    };
     (
         Code::TypeMismatch,
         format!("`{op}` does not take {}", kinds.join(" and ")),

@@ -82,27 +82,69 @@ def attend(q, k, v, heads, keep):
     return np.concatenate(result, axis=1)
 
 
+def pair(x):
+    return x if isinstance(x, tuple) else (x, x)
+
+
 def conv2d(x, filters, kernel, stride=1, before=(0, 0), after=(0, 0), dilation=1, groups=1):
     # Every output by itself: a sum over the window's places and the channels of its group.
     (c, h, w), each = x.shape, x.shape[0] // groups
-    weight, bias = counted(kernel * kernel * each * filters), counted(filters)
-    weight = weight.reshape(kernel, kernel, each, filters)
-    reach = (kernel - 1) * dilation + 1
-    rows = (h + before[0] + after[0] - reach) // stride + 1
-    columns = (w + before[1] + after[1] - reach) // stride + 1
+    kernel, stride, dilation = pair(kernel), pair(stride), pair(dilation)
+    weight, bias = counted(kernel[0] * kernel[1] * each * filters), counted(filters)
+    weight = weight.reshape(*kernel, each, filters)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+    rows = (h + before[0] + after[0] - reach[0]) // stride[0] + 1
+    columns = (w + before[1] + after[1] - reach[1]) // stride[1] + 1
     y = np.empty((filters, rows, columns))
     for f in range(filters):
         first = f // (filters // groups) * each
         for i in range(rows):
             for j in range(columns):
                 total = bias[f]
-                for u in range(kernel):
-                    for v in range(kernel):
-                        at = i * stride + u * dilation - before[0], j * stride + v * dilation - before[1]
-                        if 0 <= at[0] < h and 0 <= at[1] < w:
-                            total += (x[first : first + each, at[0], at[1]] * weight[u, v, :, f]).sum()
+                for u in range(kernel[0]):
+                    for v in range(kernel[1]):
+                        row = i * stride[0] + u * dilation[0] - before[0]
+                        column = j * stride[1] + v * dilation[1] - before[1]
+                        if 0 <= row < h and 0 <= column < w:
+                            total += (x[first : first + each, row, column] * weight[u, v, :, f]).sum()
                 y[f, i, j] = total
     return y
+
+
+def conv_transpose2d(x, filters, kernel, stride=1, padding=0, more=0, dilation=1, groups=1):
+    # Every input by itself: the kernel, times the input, is added to what lies around its place.
+    (c, h, w), each = x.shape, x.shape[0] // groups
+    kernel, stride, padding, dilation = pair(kernel), pair(stride), pair(padding), pair(dilation)
+    weight = counted(kernel[0] * kernel[1] * each * filters).reshape(*kernel, each, filters)
+    rows, columns = (
+        (size - 1) * s - 2 * p + (k - 1) * d + 1 + more
+        for size, k, s, p, d in zip((h, w), kernel, stride, padding, dilation)
+    )
+    y = np.zeros((filters, rows, columns)) + counted(filters)[:, None, None]
+    for channel in range(c):
+        first = channel // each * (filters // groups)
+        for i in range(h):
+            for j in range(w):
+                for u in range(kernel[0]):
+                    for v in range(kernel[1]):
+                        row = i * stride[0] + u * dilation[0] - padding[0]
+                        column = j * stride[1] + v * dilation[1] - padding[1]
+                        if 0 <= row < rows and 0 <= column < columns:
+                            for f in range(first, first + filters // groups):
+                                y[f, row, column] += x[channel, i, j] * weight[u, v, channel % each, f]
+    return y
+
+
+def pool2d(x, size, stride, padding, of, empty):
+    # Of each window; what lies outside of x is `empty`.
+    c, h, w = x.shape
+    y = []
+    for channel in x:
+        for top in range(-padding[0], h + padding[0] - size[0] + 1, stride[0]):
+            for left in range(-padding[1], w + padding[1] - size[1] + 1, stride[1]):
+                places = [(i, j) for i in range(top, top + size[0]) for j in range(left, left + size[1])]
+                y.append(of([channel[i, j] if 0 <= i < h and 0 <= j < w else empty for i, j in places]))
+    return np.array(y)
 
 
 def same(size, kernel, stride):
@@ -117,16 +159,19 @@ def conv2d_same(x, filters, kernel, stride):
     return conv2d(x, filters, kernel, stride, before, after)
 
 
-def conv1d(x, filters, kernel, stride, padding, dilation):
+def conv1d(x, filters, kernel, stride, padding, dilation, groups=1):
     c, size = x.shape
-    weight, bias = counted(kernel * c * filters).reshape(kernel, c, filters), counted(filters)
+    each, part = c // groups, filters // groups
+    weight, bias = counted(kernel * each * filters).reshape(kernel, each, filters), counted(filters)
     outputs = (size + 2 * padding - (kernel - 1) * dilation - 1) // stride + 1
     y = np.tile(bias[:, None], (1, outputs))
-    for i in range(outputs):
-        for u in range(kernel):
-            at = i * stride + u * dilation - padding
-            if 0 <= at < size:
-                y[:, i] += x[:, at] @ weight[u]
+    for g in range(groups):
+        read, made = slice(g * each, (g + 1) * each), slice(g * part, (g + 1) * part)
+        for i in range(outputs):
+            for u in range(kernel):
+                at = i * stride + u * dilation - padding
+                if 0 <= at < size:
+                    y[made, i] += x[read, at] @ weight[u][:, made]
     return y
 
 
@@ -166,6 +211,27 @@ def lora(x, units, rank, scale):
     return base + scale * (x @ down @ up)
 
 
+def multi_head_attention(x, memory, heads):
+    # Vaswani et al. 2017, section 3.2.2, query by query and head by head.
+    d = x.shape[1]
+    e = d // heads
+
+    def dense(row):
+        return row @ counted(len(row) * d).reshape(len(row), d) + counted(d)
+
+    result = []
+    for query in x:
+        q, joined = dense(query), []
+        for h in range(heads):
+            part = slice(h * e, (h + 1) * e)
+            scores = [sum(q[part] * dense(row)[part]) / math.sqrt(e) for row in memory]
+            weights = [math.exp(score - max(scores)) for score in scores]
+            mean = sum(w * dense(row)[part] for w, row in zip(weights, memory)) / sum(weights)
+            joined.extend(mean)
+        result.append(dense(np.array(joined)))
+    return np.array(result)
+
+
 def attention_cases():
     def parts(x):  # queries of 3 steps; keys and values of 5, the values half as wide
         return x[:12].reshape(3, 4), x[12:32].reshape(5, 4), x[32:42].reshape(5, 2)
@@ -173,6 +239,10 @@ def attention_cases():
     everything = np.ones((3, 5), bool)
     padding = everything & (np.arange(5) < 3)
     return {
+        "multi_head_attention": (
+            [42],
+            lambda x: multi_head_attention(0.1 * parts(x)[0], 0.1 * parts(x)[1], 2),
+        ),
         "attend": ([42], lambda x: attend(*parts(x), 2, everything)),
         "attend_padding": ([42], lambda x: attend(*parts(x), 2, padding)),
         "attend_causal": (
@@ -198,6 +268,18 @@ CASES = {
     "conv2d_groups": ([4, 5, 6], lambda x: conv2d(small * x, 6, 3, 2, (1, 1), (1, 1), groups=2)),
     "conv2d_dilation": ([2, 7, 6], lambda x: conv2d(small * x, 3, 3, 1, (1, 1), (1, 1), dilation=2)),
     "conv2d_same": ([2, 5, 6], lambda x: conv2d_same(small * x, 3, 4, 2)),
+    "conv2d_rectangular": (
+        [2, 5, 7],
+        lambda x: conv2d(small * x, 3, (1, 3), (2, 1), (0, 2), (0, 2), (1, 2)),
+    ),
+    "conv_transpose2d": ([4, 3, 2], lambda x: conv_transpose2d(small * x, 6, 3, 2, 1, 1, 2, 2)),
+    "conv_transpose2d_rectangular": (
+        [2, 3, 4],
+        lambda x: conv_transpose2d(small * x, 3, (2, 3), (3, 1), (1, 0)),
+    ),
+    "max_pool2d_rectangular": ([2, 4, 7], lambda x: pool2d(x, (2, 3), (2, 3), (0, 1), max, -math.inf)),
+    "avg_pool2d_rectangular": ([2, 5, 4], lambda x: pool2d(x, (3, 2), (1, 2), (1, 0), np.mean, 0.0)),
+    "conv1d_groups": ([4, 9], lambda x: conv1d(small * x, 6, 3, 2, 1, 1, groups=2)),
     "conv1d": ([3, 9], lambda x: conv1d(small * x, 4, 3, 2, 1, 2)),
     "depthwise_conv2d": ([3, 5, 4], lambda x: conv2d(small * x, 6, 3, 1, (1, 1), (1, 1), groups=3)),
     "upsample2d": ([2, 3, 4], lambda x: x.repeat(2, axis=1).repeat(2, axis=2)),

@@ -220,6 +220,24 @@ pub(super) fn scatter<'a>(
     }))
 }
 
+/// What a hyper-parameter says for two axes at once, or for each of them.
+pub(super) fn pair<'a>(
+    interpreter: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    _: Span,
+) -> Eval<Value<'a>> {
+    let given = argument(arguments, 0);
+    // A word may stand for a number, such as `"same"`.
+    let is_one = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::String(_));
+    match &given.value {
+        Value::List(items) if items.len() == 2 && items.iter().all(is_one) => {
+            Ok(given.value.clone())
+        }
+        one if is_one(one) => Ok(Value::List(Rc::from([one.clone(), one.clone()]))),
+        value => Err(interpreter.wrong_kind(value, given.span, "an int, or a list of two")),
+    }
+}
+
 /// A function of each of a list.
 pub(super) fn each<'a>(
     interpreter: &mut Interpreter<'a>,

@@ -184,6 +184,8 @@ table! {
             "A list of tensors of one shape along a new first axis.";
         "each" (needed("list"), needed("function")) = arrange::each,
             "A function of each of a list, a list.";
+        "pair" (needed("x")) = arrange::pair,
+            "A list of two ints: the list itself, or one int twice.";
         "reverse" (needed("x"), axes("over", false)) = arrange::reverse,
             "An axis from its end to its start.";
         "dilate" (needed("x"), axes("over", false), needed("by")) = arrange::dilate,
