@@ -8,7 +8,9 @@ use iced_x86::code_asm::registers::gpr64;
 
 use super::count::Count;
 use super::tile::tile_signature;
-use super::unit::{Body, CodeFunction, CodeUnit, Effort, import, kernel_signature};
+use super::unit::{
+    Body, CodeFunction, CodeUnit, Effort, begin_kernel, end_kernel, import, kernel_function,
+};
 use super::wide_asm::{Vector, WideAsm, must};
 use crate::target::Isa;
 
@@ -41,21 +43,14 @@ const ROUNDS: i64 = 10_000;
 
 /// Calls the rounds once for each task.
 fn driver(config: TargetFrontendConfig) -> ir::Function {
-    let signature = kernel_signature(config.default_call_conv);
-    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let mut function = kernel_function(config);
     let rounds = import(&mut function, 1, tile_signature());
     let mut context = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut context);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    let parameters = b.block_params(entry).to_vec();
-    let tasks = Count::begin(&mut b, parameters[1], parameters[2]);
-    b.ins().call(rounds, &[parameters[0]]);
+    let (mut b, [table, begin, end]) = begin_kernel(&mut function, &mut context);
+    let tasks = Count::begin(&mut b, begin, end);
+    b.ins().call(rounds, &[table]);
     tasks.end(&mut b);
-    b.ins().return_(&[]);
-    b.seal_all_blocks();
-    b.finalize(config);
+    end_kernel(b, config);
     function
 }
 

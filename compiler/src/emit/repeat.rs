@@ -2,12 +2,15 @@
 //! batch and calls the body's kernels, which follow it in the same unit.
 
 use super::count::Count;
-use super::unit::{Body, CodeFunction, CodeUnit, Effort, UNIT_NAMESPACE, import, kernel_signature};
+use super::unit::{
+    Body, CodeFunction, CodeUnit, Effort, UNIT_NAMESPACE, begin_kernel, end_kernel, import,
+    kernel_function, kernel_signature,
+};
 use crate::graph::TimeOrder;
 use crate::schedule::{Argument, Plan, RepeatPlan, RepeatedLaunch};
 use cranelift_codegen::ir::{
     self, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind,
-    UserExternalName, UserFuncName, Value, types,
+    UserExternalName, Value, types,
 };
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -69,39 +72,23 @@ fn driver(
     entry: impl Fn(&RepeatedLaunch) -> usize,
     config: TargetFrontendConfig,
 ) -> ir::Function {
-    let signature = kernel_signature(config.default_call_conv);
-    let mut function =
-        ir::Function::with_name_signature(UserFuncName::default(), signature.clone());
-    let mut calls = Vec::new();
-    for launch in plan.before.iter().chain(&plan.each) {
-        calls.push(import(&mut function, entry(launch), signature.clone()));
-    }
+    let mut function = kernel_function(config);
     let mut context = FunctionBuilderContext::new();
-    let mut builder = FunctionBuilder::new(&mut function, &mut context);
-    let block = builder.create_block();
-    builder.append_block_params_for_function_params(block);
-    builder.switch_to_block(block);
-    let &[arguments, begin, end] = builder.block_params(block) else {
-        unreachable!("a kernel has three parameters");
-    };
-    let frames = plan.before.iter().chain(&plan.each).map(|launch| {
-        let bytes = (launch.arguments.len() * ADDRESS) as u32;
-        builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3))
-    });
-    let frames: Vec<StackSlot> = frames.collect();
-    let mut driver = Driver { builder, arguments };
-    let all: Vec<Call<'_>> = plan
-        .before
-        .iter()
-        .chain(&plan.each)
-        .zip(calls)
-        .zip(frames)
-        .map(|((launch, function), frame)| Call {
-            launch,
-            function,
-            frame,
+    let (mut builder, [arguments, begin, end]) = begin_kernel(&mut function, &mut context);
+    let launches = plan.before.iter().chain(&plan.each);
+    let all: Vec<Call<'_>> = launches
+        .map(|launch| {
+            let signature = kernel_signature(config.default_call_conv);
+            let bytes = (launch.arguments.len() * ADDRESS) as u32;
+            let frame = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3);
+            Call {
+                launch,
+                function: import(builder.func, entry(launch), signature),
+                frame: builder.create_sized_stack_slot(frame),
+            }
         })
         .collect();
+    let mut driver = Driver { builder, arguments };
     let (before, each) = all.split_at(plan.before.len());
     let parts = Count::begin(&mut driver.builder, begin, end);
     for call in &all {
@@ -127,9 +114,7 @@ fn driver(
     }
     steps.end(&mut driver.builder);
     parts.end(&mut driver.builder);
-    driver.builder.ins().return_(&[]);
-    driver.builder.seal_all_blocks();
-    driver.builder.finalize(config);
+    end_kernel(driver.builder, config);
     function
 }
 

@@ -2,11 +2,13 @@
 //! A row is either of some length, and then memory decides, or there is little to do.
 
 use super::count::Count;
-use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
+use super::unit::{
+    Body, CodeFunction, CodeUnit, Effort, begin_kernel, end_kernel, kernel_function,
+};
 use crate::graph::{NumberedRows, Way};
 use crate::schedule::{ELEMENT_BYTES, RowsPlan};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, UserFuncName, Value, types};
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
@@ -19,16 +21,9 @@ const BYTES: i64 = ELEMENT_BYTES as i64;
 
 /// The code of a kernel that moves rows.
 pub fn emit(plan: &RowsPlan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
-    let signature = kernel_signature(config.default_call_conv);
-    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let mut function = kernel_function(config);
     let mut context = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut context);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    let &[table, begin, end] = b.block_params(entry) else {
-        unreachable!("a kernel takes three parameters");
-    };
+    let (mut b, [table, begin, end]) = begin_kernel(&mut function, &mut context);
     let flags = MemFlagsData::trusted().with_readonly();
     let tensors = [0, 8, 16].map(|at| b.ins().load(types::I64, flags, table, at));
     let mut writer = Writer { b };
@@ -36,9 +31,7 @@ pub fn emit(plan: &RowsPlan, name: &str, config: TargetFrontendConfig) -> CodeUn
         Way::Gather => w.gather(plan, tensors, task),
         Way::Scatter => w.scatter(plan, tensors, task),
     });
-    writer.b.ins().return_(&[]);
-    writer.b.seal_all_blocks();
-    writer.b.finalize(config);
+    end_kernel(writer.b, config);
     CodeUnit {
         functions: vec![CodeFunction {
             name: name.to_owned(),

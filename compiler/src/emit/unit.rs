@@ -50,6 +50,34 @@ pub fn kernel_signature(call_conv: CallConv) -> Signature {
     signature
 }
 
+/// A kernel's entry without code.
+pub fn kernel_function(config: TargetFrontendConfig) -> ir::Function {
+    let signature = kernel_signature(config.default_call_conv);
+    ir::Function::with_name_signature(UserFuncName::default(), signature)
+}
+
+/// Opens a kernel's entry: the table of its arguments, the first task and the one behind the last.
+pub fn begin_kernel<'a>(
+    function: &'a mut ir::Function,
+    context: &'a mut FunctionBuilderContext,
+) -> (FunctionBuilder<'a>, [ir::Value; 3]) {
+    let mut b = FunctionBuilder::new(function, context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let &[table, begin, end] = b.block_params(entry) else {
+        unreachable!("a kernel takes three parameters");
+    };
+    (b, [table, begin, end])
+}
+
+/// Closes it.
+pub fn end_kernel(mut b: FunctionBuilder<'_>, config: TargetFrontendConfig) {
+    b.ins().return_(&[]);
+    b.seal_all_blocks();
+    b.finalize(config);
+}
+
 /// The namespace of names that mean positions within a unit.
 pub const UNIT_NAMESPACE: u32 = 0;
 
@@ -82,19 +110,12 @@ pub(super) fn through(name: &str, bytes: Vec<u8>, config: TargetFrontendConfig) 
             functions: vec![kernel],
         };
     }
-    let signature = kernel_signature(config.default_call_conv);
-    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let mut function = kernel_function(config);
     let callee = import(&mut function, 1, kernel_signature(CallConv::SystemV));
     let mut context = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut context);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    let parameters = b.block_params(entry).to_vec();
+    let (mut b, parameters) = begin_kernel(&mut function, &mut context);
     b.ins().call(callee, &parameters);
-    b.ins().return_(&[]);
-    b.seal_all_blocks();
-    b.finalize(config);
+    end_kernel(b, config);
     let entry = CodeFunction {
         name: format!("{name}_entry"),
         body: Body::Clif(Box::new(function), Effort::Verbatim),

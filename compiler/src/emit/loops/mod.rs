@@ -10,10 +10,12 @@ mod iterate;
 mod stages;
 
 use super::count::Count;
-use super::unit::{Body, CodeFunction, CodeUnit, Effort, kernel_signature};
+use super::unit::{
+    Body, CodeFunction, CodeUnit, Effort, begin_kernel, end_kernel, kernel_function,
+};
 use crate::index::Dim;
 use crate::schedule::loops::{Dims, Kind, LoopPlan};
-use cranelift_codegen::ir::{self, InstBuilder, UserFuncName, types};
+use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use iterate::Range;
@@ -24,23 +26,13 @@ pub(super) use values::awaited_stages;
 
 /// The code of a kernel that runs as loops.
 pub fn emit(plan: &LoopPlan, name: &str, config: TargetFrontendConfig) -> CodeUnit {
-    let signature = kernel_signature(config.default_call_conv);
-    let mut function = ir::Function::with_name_signature(UserFuncName::default(), signature);
+    let mut function = kernel_function(config);
     let mut context = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut context);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    let (table, begin, end) = match *b.block_params(entry) {
-        [table, begin, end] => (table, begin, end),
-        _ => unreachable!("a kernel takes three parameters"),
-    };
+    let (b, [table, begin, end]) = begin_kernel(&mut function, &mut context);
     let mut emitter = Emitter::new(b, plan);
     emitter.load_args(table);
     emitter.task_loop(begin, end);
-    emitter.b.ins().return_(&[]);
-    emitter.b.seal_all_blocks();
-    emitter.b.finalize(config);
+    end_kernel(emitter.b, config);
     CodeUnit {
         functions: vec![CodeFunction {
             name: name.to_owned(),
