@@ -3,8 +3,8 @@
 
 use super::freeze::Frozen;
 use super::globals::Globals;
+use super::moment::Moment;
 use super::overrides::Override;
-use super::scan::Moment;
 use super::slots::Slots;
 use super::values::{Axis, Home, Label, Tensor, Trace, Value};
 use crate::graph::{GraphBuilder, Input, InputKind, LayerInfo, NodeId, Origin, SlotId};

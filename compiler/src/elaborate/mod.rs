@@ -40,6 +40,7 @@ mod tensors;
 mod builtins;
 mod slots;
 mod scan;
+mod moment;
 mod optimizer;
 mod metrics;
 mod pictures;
