@@ -8,7 +8,7 @@ use super::pointwise::Pointwise;
 use super::values::{Axis, Eval, Function, Given, Recipe, Reported, Tensor, Value};
 use crate::graph::{InputKind, Type};
 use nnc_grammar::ast::{BinaryOp, Const, Expr, ExprKind, Ident, UnaryOp};
-use nnc_grammar::{Code, Diagnostic, Span};
+use nnc_grammar::{Code, Diagnostic, Span, nearest};
 use std::rc::Rc;
 
 /// How deep expressions and applications may nest, together.
@@ -237,9 +237,11 @@ impl<'a> Interpreter<'a> {
         let mut absent = self.run.absent_fields.iter();
         let absent = absent.find(|(field, _)| field == name && self.frames.len() == 1);
         let mut signatures = self.globals.catalog.signatures().iter();
+        // Who writes `images` beside a field `image` hardly means the source of that name.
+        let is_slip = nearest(name, local.iter().map(String::as_str)).is_some();
         let fault = if let Some((_, remedy)) = absent {
             fault.help(remedy.clone())
-        } else if signatures.any(|s| s.name == name) {
+        } else if !is_slip && signatures.any(|s| s.name == name) {
             fault.help(format!(
                 "`{name}` is data: write `data = {name}(...)` in `train`"
             ))
