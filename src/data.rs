@@ -74,7 +74,12 @@ impl fmt::Display for Data {
             .flatten()
             .map(|(samples, name)| format!("{} {name}", count(samples as u64)))
             .collect();
-        write!(f, "{} from {}", sizes.join(" + "), data.provenance)
+        let sizes = sizes.join(" + ");
+        match &data.provenance {
+            // The warning in front of it has said why.
+            Provenance::Substitute { wanted, .. } => write!(f, "{sizes}, made up, NOT {wanted}"),
+            provenance => write!(f, "{sizes} from {provenance}"),
+        }
     }
 }
 

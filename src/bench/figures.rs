@@ -5,7 +5,7 @@ use super::measure::Times;
 use super::profile::Profile;
 use crate::cli::Choice;
 use crate::model::{Compiled, Memory};
-use crate::report::{Align, Table, bytes, flop, milliseconds};
+use crate::report::{Align, Table, bytes, flop, milliseconds, plural};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -184,9 +184,9 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}  {} threads, {}, FMA peak {:.1} GFLOP/s\n",
+            "{}  {}, {}, FMA peak {:.1} GFLOP/s\n",
             self.net,
-            self.threads,
+            plural(self.threads as u64, "thread"),
             self.isa,
             self.peak / 1e9
         )?;
