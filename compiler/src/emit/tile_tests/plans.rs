@@ -101,6 +101,24 @@ fn forward_convolutions_copy_nothing() {
     assert_eq!(plan.tasks(), 128);
 }
 
+/// Weights of 512 channels lie so far apart that they share a few sets of each cache.
+#[test]
+fn rows_far_apart_are_packed_into_panels() {
+    let conv = Conv {
+        b: 1,
+        c: 512,
+        k: 512,
+        ..mnist()
+    };
+    for isa in [Isa::Avx2, Isa::Avx512] {
+        let tiled = tiled(&conv.forward(), isa);
+        let [TiledStep::Loops(pack), TiledStep::Tiles(_, plan), ..] = &tiled.steps[..] else {
+            panic!("no copy: {:?}", tiled.steps);
+        };
+        assert_eq!(pack.dims.last(), Some(&plan.columns.width), "{plan}");
+    }
+}
+
 #[test]
 fn small_images_lie_in_a_tile_as_rows_of_rows() {
     let conv = Conv {

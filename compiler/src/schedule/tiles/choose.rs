@@ -2,8 +2,8 @@
 //! with the fewest cycles by a small model of the machine.
 
 use super::edges::Edges;
-use super::footprint::{LINE, lines};
-use super::walk::{LINE_AHEAD, LINE_READ, LINE_WRITTEN, levels};
+use super::footprint::{Footprint, LINE, footprint, lines};
+use super::walk::{CROWDED, LINE_AHEAD, LINE_CROWDED, LINE_LOST, LINE_READ, LINE_WRITTEN, levels};
 use super::{
     A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, PlaceId, Rows,
     TilePlan,
@@ -94,7 +94,7 @@ fn shape(linear: &Linear, isa: Isa, columns: Dim, rows: &[Dim], vectors: usize) 
 }
 
 /// Vectors side by side in a tile.
-fn most_vectors(isa: Isa) -> usize {
+pub(super) fn most_vectors(isa: Isa) -> usize {
     match isa {
         Isa::Portable => 2,
         Isa::Avx2 => 4,
@@ -122,9 +122,10 @@ fn most_rows(isa: Isa, vectors: usize) -> usize {
 /// themselves, comes through with 96 % of the peak where two vectors make 83 %.
 ///
 /// Of A a tile reads each line once, from the second-level cache; rows far apart (of
-/// different images) share none. A panel of B that does not stay beside it in the
-/// first-level cache is read again for each tile, but ahead of its use. Lines that are
-/// written are fetched first.
+/// different images) share none, and rows by a power of two apart drive each other out. A panel of
+/// B that does not stay beside it in the first-level cache is read again for each tile, but
+/// ahead of its use, if its rows do not lie so that they do the same. Lines that are written are
+/// fetched first.
 fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
     const FIXED: f64 = 30.0;
     const APART: f64 = 2.0;
@@ -168,16 +169,18 @@ fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
             .max(4.5);
         let stores = products * around(count * shape.rows_each);
         let of_a = tile_lines(linear, A, shape, count, columns);
-        let of_b = tile_lines(linear, B, shape, count, columns);
-        let stays = (of_a + of_b) * LINE <= target.l1_bytes();
-        let ahead = if stays { 0 } else { of_b };
+        let of_b = tile_footprint(linear, B, shape, count, columns);
+        let of_b = panel(target, of_a, of_b);
+        let waiting = match rows_share_sets(linear, target, shape, count) {
+            true => rows * ROW_SHARED,
+            false => 0.0,
+        };
         let writes = linear.writes.iter();
         let written: usize = writes
             .map(|write| tile_lines(linear, write.place, shape, count, columns))
             .sum();
-        let memory =
-            of_a as f64 * LINE_READ + ahead as f64 * LINE_AHEAD + written as f64 * LINE_WRITTEN;
-        step * summed + stores + FIXED + memory
+        let memory = of_a as f64 * LINE_READ + of_b + written as f64 * LINE_WRITTEN;
+        (step + waiting) * summed + stores + FIXED + memory
     };
     let extent = linear.dims[shape.columns.dim];
     let (full, rest) = (extent / shape.columns.width, extent % shape.columns.width);
@@ -201,6 +204,33 @@ fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
     once * times as f64
 }
 
+/// Whether the rows of A that a tile goes along do not all have a line of their own in the
+/// first-level cache, as rows of pixels with many channels.
+fn rows_share_sets(linear: &Linear, target: &Target, shape: &Shape, count: usize) -> bool {
+    let cut = shape.rows.dim.map(|dim| (dim, count));
+    let whole = shape.rows.whole.iter().map(|&dim| (dim, linear.dims[dim]));
+    let rows = footprint(&linear.places[A], cut.into_iter().chain(whole));
+    rows.lines * rows.crowding * LINE > target.l1_bytes()
+}
+
+/// Cycles that an element of A then takes besides.
+const ROW_SHARED: f64 = 0.05;
+
+/// Cycles to read a tile's panel of B once more, beside so many lines of A.
+fn panel(target: &Target, of_a: usize, of_b: Footprint) -> f64 {
+    let taken = of_b.lines * of_b.crowding;
+    let line = if (of_a + taken) * LINE <= target.l1_bytes() {
+        0.0
+    } else if of_b.lines * LINE <= target.l2_bytes() && taken * LINE > target.l2_bytes() {
+        LINE_LOST
+    } else if of_b.crowding >= CROWDED {
+        LINE_CROWDED
+    } else {
+        LINE_AHEAD
+    };
+    of_b.lines as f64 * line
+}
+
 /// Lines that a tile of so many rows and columns touches at a place.
 pub(super) fn tile_lines(
     linear: &Linear,
@@ -209,11 +239,21 @@ pub(super) fn tile_lines(
     rows: usize,
     columns: usize,
 ) -> usize {
+    tile_footprint(linear, place, shape, rows, columns).lines
+}
+
+fn tile_footprint(
+    linear: &Linear,
+    place: PlaceId,
+    shape: &Shape,
+    rows: usize,
+    columns: usize,
+) -> Footprint {
     let cut = shape.rows.dim.map(|dim| (dim, rows));
     let whole = shape.rows.whole.iter().map(|&dim| (dim, linear.dims[dim]));
     let summed = (linear.outer..linear.dims.len()).map(|dim| (dim, linear.dims[dim]));
     let tile = cut.into_iter().chain(whole).chain(summed);
-    lines(
+    footprint(
         &linear.places[place],
         tile.chain([(shape.columns.dim, columns)]),
     )

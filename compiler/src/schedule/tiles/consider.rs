@@ -1,12 +1,13 @@
 //! Considers the ways to run a contraction as tiles: as it is, with its operands
-//! exchanged, with one of them packed, and with a long sum in parts.
+//! exchanged, with one of them packed, each with a long sum in parts if that helps.
 
-use super::choose::choose;
+use super::choose::{choose, most_vectors};
 use super::linear::{Operands, is_plain, operands};
-use super::rewrite::{Packed, cut, pack, part, spread};
+use super::parts::in_parts;
+use super::rewrite::{Packed, cut, pack, spread};
 use super::{Linear, Often, TilePlan, Tiled, TiledStep};
 use crate::index::Dim;
-use crate::nest::{Buffer, BufferId, Kernel, Role, Scalar, ScalarId, Stage};
+use crate::nest::{Buffer, BufferId, Kernel, Role, Scalar, ScalarId};
 use crate::schedule::Layout;
 use crate::target::Target;
 
@@ -36,41 +37,44 @@ pub fn plan(
             kernel = packed.kernel;
         }
     }
-    let considered = best(&kernel, &tensors, target)?;
-    if let Some((pack, copy)) = considered.pack {
-        steps.push(TiledStep::Loops(pack));
-        tensors.add(copy);
-    }
-    match in_parts(&considered.kernel, &considered.plan, &mut tensors, target) {
-        Some((parts, plan, combine)) => {
-            steps.push(TiledStep::Tiles(parts, plan));
-            steps.push(TiledStep::Loops(combine));
-        }
-        None => steps.push(TiledStep::Tiles(considered.kernel, considered.plan)),
-    }
-    let added = tensors.buffers.into_iter().zip(tensors.layouts);
+    let best = ways(&kernel, tensors, target)
+        .into_iter()
+        .min_by(|one, other| one.cost().total_cmp(&other.cost()))?;
+    steps.extend(best.pack.map(TiledStep::Loops));
+    steps.push(TiledStep::Tiles(best.kernel, best.plan));
+    steps.extend(best.combine.map(TiledStep::Loops));
+    let Tensors { given, .. } = best.tensors;
+    let added = best.tensors.buffers.into_iter().zip(best.tensors.layouts);
     Some(Tiled {
-        buffers: added.skip(tensors.given).collect(),
+        buffers: added.skip(given).collect(),
         steps,
     })
 }
 
 /// All tensors, those that were added here behind those given.
-struct Tensors {
-    buffers: Vec<Buffer>,
-    layouts: Vec<Layout>,
+#[derive(Clone)]
+pub(super) struct Tensors {
+    pub buffers: Vec<Buffer>,
+    pub layouts: Vec<Layout>,
     given: usize,
-    often: Often,
+    pub often: Often,
 }
 
 impl Tensors {
-    fn next(&self) -> BufferId {
+    pub fn next(&self) -> BufferId {
         BufferId(self.buffers.len() as u32)
     }
 
     fn add(&mut self, (buffer, layout): (Buffer, Layout)) {
         self.buffers.push(buffer);
         self.layouts.push(layout);
+    }
+
+    /// These, and one more.
+    pub fn with(&self, added: (Buffer, Layout)) -> Tensors {
+        let mut tensors = self.clone();
+        tensors.add(added);
+        tensors
     }
 
     /// The order of the axes of what an operand reads, if it reads beyond the edges.
@@ -84,7 +88,7 @@ impl Tensors {
     }
 
     /// Bytes of the tensor that a load reads.
-    fn bytes(&self, load: &Scalar) -> usize {
+    pub fn bytes(&self, load: &Scalar) -> usize {
         match load {
             Scalar::Load { buffer, .. } => self.layouts[buffer.index()].elements * 4,
             _ => 0,
@@ -101,7 +105,7 @@ impl Tensors {
     }
 
     /// How far apart neighbours along `dim` are in what a load reads, in elements.
-    fn stride(&self, load: &Scalar, dim: Dim) -> i64 {
+    pub fn stride(&self, load: &Scalar, dim: Dim) -> i64 {
         let Scalar::Load { buffer, at, .. } = load else {
             return 0;
         };
@@ -114,43 +118,53 @@ impl Tensors {
 }
 
 /// A way to run a contraction.
-struct Considered {
-    /// What to run first, and the tensor that it makes.
-    pack: Option<(Kernel, (Buffer, Layout))>,
-    kernel: Kernel,
-    plan: TilePlan,
-    /// In cycles.
-    cost: f64,
+pub(super) struct Way {
+    pub tensors: Tensors,
+    /// Copies an operand first.
+    pub pack: Option<Kernel>,
+    pub kernel: Kernel,
+    pub plan: TilePlan,
+    /// Adds up the parts of the sum at last.
+    pub combine: Option<Kernel>,
+    /// Cycles of the tiles, and of what is copied before and added up behind them.
+    pub tiling: f64,
+    pub around: f64,
 }
 
-fn best(kernel: &Kernel, tensors: &Tensors, target: &Target) -> Option<Considered> {
-    let packed = packings(kernel, tensors)
-        .into_iter()
-        .filter_map(|packing| packed(kernel, &packing, tensors, target));
-    unpacked(kernel, tensors, target)
-        .into_iter()
-        .chain(packed)
-        .min_by(|one, other| one.cost.total_cmp(&other.cost))
+impl Way {
+    fn cost(&self) -> f64 {
+        self.tiling + self.around
+    }
 }
 
-fn unpacked(kernel: &Kernel, tensors: &Tensors, target: &Target) -> Option<Considered> {
-    let (plan, cost) = tiles(kernel, &tensors.buffers, &tensors.layouts, target)?;
-    Some(Considered {
+/// With both operands as they are, and with the one packed for which that is best.
+fn ways(kernel: &Kernel, tensors: Tensors, target: &Target) -> Vec<Way> {
+    let packed = packings(kernel, &tensors)
+        .into_iter()
+        .filter_map(|packing| packed(kernel, &packing, &tensors, target))
+        .min_by(|one, other| one.cost().total_cmp(&other.cost()));
+    let found = tiles(kernel, &tensors, target);
+    let unpacked = found.map(|(plan, tiling)| Way {
+        tensors,
         pack: None,
         kernel: kernel.clone(),
         plan,
-        cost,
-    })
+        combine: None,
+        tiling,
+        around: 0.0,
+    });
+    let ways = unpacked.into_iter().chain(packed);
+    ways.map(|way| in_parts(&way, target).unwrap_or(way))
+        .collect()
 }
 
 /// The better of the two orders of the operands.
-fn tiles(
+pub(super) fn tiles(
     kernel: &Kernel,
-    buffers: &[Buffer],
-    layouts: &[Layout],
+    tensors: &Tensors,
     target: &Target,
 ) -> Option<(TilePlan, f64)> {
-    let linear = Linear::of(kernel, buffers, layouts)?;
+    let linear = Linear::of(kernel, &tensors.buffers, &tensors.layouts)?;
     [linear.swapped(), linear]
         .iter()
         .filter_map(|linear| choose(linear, target))
@@ -183,20 +197,17 @@ fn packings(kernel: &Kernel, tensors: &Tensors) -> Vec<Packing> {
     packings
 }
 
-fn packed(
-    kernel: &Kernel,
-    packing: &Packing,
-    tensors: &Tensors,
-    target: &Target,
-) -> Option<Considered> {
-    let whole = packed_by(kernel, packing, None, tensors, target)?;
-    let width = whole.plan.columns.width;
+fn packed(kernel: &Kernel, packing: &Packing, tensors: &Tensors, target: &Target) -> Option<Way> {
     let extent = kernel.dims[packing.columns];
-    if extent > width && extent.is_multiple_of(width) {
-        // A panel of columns touches: fewer pages and cache sets than a slice of all columns.
-        return packed_by(kernel, packing, Some(width), tensors, target);
-    }
-    Some(whole)
+    let lanes = target.isa.lanes();
+    let widths = (1..=most_vectors(target.isa)).map(|vectors| vectors * lanes);
+    // A panel of columns touches: fewer pages and cache sets than a slice of all columns.
+    let panels = widths.filter(|&width| extent > width && extent.is_multiple_of(width));
+    panels
+        .map(Some)
+        .chain([None])
+        .filter_map(|panel| packed_by(kernel, packing, panel, tensors, target))
+        .min_by(|one, other| one.cost().total_cmp(&other.cost()))
 }
 
 fn packed_by(
@@ -205,7 +216,7 @@ fn packed_by(
     panel: Option<usize>,
     tensors: &Tensors,
     target: &Target,
-) -> Option<Considered> {
+) -> Option<Way> {
     let cut_kernel = panel.map(|width| cut(kernel, packing.columns, width));
     let kernel = cut_kernel.as_ref().unwrap_or(kernel);
     let columns = packing.columns + usize::from(panel.is_some());
@@ -227,20 +238,22 @@ fn packed_by(
         kernel,
         buffer,
     } = pack(kernel, packing.operand, &axes, tensors.next());
-    let with = |all: &[Buffer]| [all, std::slice::from_ref(&buffer.0)].concat();
-    let layouts = [&tensors.layouts[..], std::slice::from_ref(&buffer.1)].concat();
-    let (plan, cost) = tiles(&kernel, &with(&tensors.buffers), &layouts, target)?;
-    let packing = match tensors.lasts(load) {
+    let around = match tensors.lasts(load) {
         true => 0.0,
-        false => PACK_START + elements as f64 * PACK_ELEMENT,
+        false => ONE_MORE_KERNEL + elements as f64 * PACK_ELEMENT,
     };
-    let cost = cost + packing;
+    let tensors = tensors.with(buffer);
+    let (plan, tiling) = tiles(&kernel, &tensors, target)?;
+    let around = around + tiling * DOUBT;
     let products: usize = kernel.dims.iter().product();
-    (cost < products as f64 * LOOPS_PRODUCT).then_some(Considered {
-        pack: Some((pack, buffer)),
+    (tiling + around < products as f64 * LOOPS_PRODUCT).then_some(Way {
+        tensors,
+        pack: Some(pack),
         kernel,
         plan,
-        cost,
+        combine: None,
+        tiling,
+        around,
     })
 }
 
@@ -251,90 +264,10 @@ const MOST_COPIES: usize = 2;
 const LOOPS_PRODUCT: f64 = 0.5;
 
 /// Cycles to start one more kernel.
-const PACK_START: f64 = 2000.0;
+pub(super) const ONE_MORE_KERNEL: f64 = 2000.0;
+
+/// A copy has to save more than this part of the tiles' time, which is what that is known to.
+const DOUBT: f64 = 0.02;
 
 /// Cycles to copy an element.
 const PACK_ELEMENT: f64 = 2.0;
-
-/// So few tiles cannot be shared among threads.
-const FEW_TILES: usize = 8;
-
-/// Fewer tasks than this leave threads idle.
-const ENOUGH_TASKS: usize = 16;
-
-/// Operands so many times as large as their results are worth reading in parts: each thread
-/// reads its own part, most of which it has made itself, instead of all of one operand.
-const READ_PER_RESULT: usize = 3;
-
-/// So many parts at most for that: each has to be added up.
-const OWNED_PARTS: usize = 4;
-
-/// The kernel with its sum in parts, if its panels would outgrow the cache, its tiles are too
-/// few to share, or its operands are much larger than its results.
-fn in_parts(
-    kernel: &Kernel,
-    plan: &TilePlan,
-    tensors: &mut Tensors,
-    target: &Target,
-) -> Option<(Kernel, TilePlan, Kernel)> {
-    if tensors.often == Often::Repeated {
-        return None;
-    }
-    let operands = operands(kernel)?;
-    let a = &kernel.scalars[operands.a.index()];
-    let b = &kernel.scalars[operands.b.index()];
-    // The outermost loop of the sum.
-    let &along = operands.over.iter().max_by_key(|&&dim| {
-        (
-            tensors.stride(a, dim) + tensors.stride(b, dim),
-            kernel.dims[dim],
-        )
-    })?;
-    let products: usize = kernel.dims.iter().product();
-    let outputs: usize = kernel.dims[..kernel.outer].iter().product();
-    let read = tensors.bytes(a) + tensors.bytes(b);
-    let summed = products / outputs;
-    let panels = summed * 4 * (plan.columns.width + plan.rows.large);
-    let grid: usize = plan.levels.iter().map(|level| level.steps).product();
-    let few = grid < FEW_TILES && products / PRODUCTS_PER_PART >= 2;
-    // Adding parts up costs more than it saves when there are almost as many sums as products.
-    let most = (summed / SUMMED_PER_PART).min(products / PRODUCTS_PER_PART);
-    let by_owner = (read / (outputs * 4) / READ_PER_RESULT)
-        .min(OWNED_PARTS)
-        .min(most);
-    if !few && panels <= target.l2_bytes() / 2 && by_owner < 2 {
-        return None;
-    }
-    let wanted = read
-        .div_ceil(target.l2_bytes())
-        .max(ENOUGH_TASKS / grid)
-        .min(most)
-        .max(by_owner);
-    let extent = kernel.dims[along];
-    let count = (2..=extent)
-        .filter(|count| extent.is_multiple_of(*count) && *count <= 2 * most)
-        .min_by_key(|count| count.abs_diff(wanted))?;
-
-    let Some(Stage::Store { buffer, at, .. }) = kernel.stages.get(1) else {
-        return None;
-    };
-    let result = Scalar::Load {
-        buffer: *buffer,
-        at: at.clone(),
-        fill: None,
-    };
-    let mut axes: Vec<Dim> = (0..kernel.outer).collect();
-    axes.sort_by_key(|&dim| std::cmp::Reverse(tensors.stride(&result, dim)));
-    let parted = part(kernel, along, count, &axes, tensors.next())?;
-    let buffers = [&tensors.buffers[..], std::slice::from_ref(&parted.buffer.0)].concat();
-    let layouts = [&tensors.layouts[..], std::slice::from_ref(&parted.buffer.1)].concat();
-    let (plan, _) = tiles(&parted.parts, &buffers, &layouts, target)?;
-    tensors.add(parted.buffer);
-    Some((parted.parts, plan, parted.combine))
-}
-
-/// A part is worth a task.
-const PRODUCTS_PER_PART: usize = 500_000;
-
-/// A part's sum is long enough to pay for being added up.
-const SUMMED_PER_PART: usize = 128;

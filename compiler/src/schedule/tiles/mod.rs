@@ -10,6 +10,7 @@ mod consider;
 mod edges;
 mod footprint;
 mod linear;
+mod parts;
 mod rewrite;
 mod walk;
 
