@@ -11,6 +11,7 @@ use nnc_grammar::render::{Color, terminal};
 use support::compile;
 
 const REFERENCE: &str = include_str!("../../docs/language.md");
+const README: &str = include_str!("../../README.md");
 
 /// How a net uses the definition of an example that has no `train` of its own.
 const USES: &[(&str, &str)] = &[
@@ -42,12 +43,19 @@ const USES: &[(&str, &str)] = &[
 
 #[test]
 fn examples_elaborate() {
-    for rest in REFERENCE.split("```nn\n").skip(1) {
+    let examples = REFERENCE.split("```nn\n").skip(1);
+    let examples: Vec<&str> = examples.chain(README.split("```nn\n").skip(1)).collect();
+    assert!(examples.len() > 20, "{}", examples.len());
+    for rest in examples {
         let example = rest.split("```").next().unwrap();
-        let text = if example.contains("train {") {
-            example.to_owned()
-        } else {
-            used(example)
+        let text = match example {
+            _ if example.contains("train {") => example.to_owned(),
+            // The one of the README has an optimiser as well.
+            _ if example.contains("optimizer my_momentum") => {
+                let used = program("image |> flatten |> dense(10)");
+                format!("{example}\n{}", used.replace("adam(1e-3)", "my_momentum"))
+            }
+            _ => used(example),
         };
         elaborates(&text);
     }

@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use crate::error::{Error, Result};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Writes beside the place, then renames.
@@ -20,9 +20,31 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let mut file = builder
         .tempfile_in(directory)
-        .map_err(Error::io("create a file in", directory))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
+        .map_err(|error| Error::io("create", path)(plain(&error)))?;
+    // Through the file itself: its wrapper's errors name the temporary file.
+    let written = file.as_file_mut().write_all(bytes);
+    written.map_err(Error::io("write", path))?;
     file.persist(path)
         .map_err(|error| Error::io("create", path)(error.error))?;
     Ok(())
+}
+
+/// An error without the name of the temporary file, which tells nobody anything.
+pub fn plain(error: &io::Error) -> io::Error {
+    error.kind().into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn messages_name_the_file_that_was_to_be_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("missing").join("weights.safetensors");
+        let message = write_atomically(&path, b"").unwrap_err().to_string();
+        assert!(message.contains("weights.safetensors"), "{message}");
+        assert!(!message.contains(".nnc-"), "{message}");
+    }
 }

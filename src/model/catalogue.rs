@@ -154,6 +154,7 @@ fn parameter(parameter: &data::Parameter) -> DataParameter {
         name: parameter.name.to_string(),
         ty: match parameter.kind {
             ParameterKind::Int => DataType::Int,
+            ParameterKind::Ints => DataType::Ints,
             ParameterKind::Float => DataType::Float,
             ParameterKind::Floats => DataType::Numbers,
             ParameterKind::Bool => DataType::Bool,
@@ -166,7 +167,7 @@ fn parameter(parameter: &data::Parameter) -> DataParameter {
 /// A default as the runtime's table writes it.
 fn default(kind: ParameterKind, text: &str) -> DataValue {
     let value = match kind {
-        ParameterKind::Int => text.parse().ok().map(DataValue::Int),
+        ParameterKind::Int | ParameterKind::Ints => text.parse().ok().map(DataValue::Int),
         ParameterKind::Float | ParameterKind::Floats => text.parse().ok().map(DataValue::Float),
         ParameterKind::Bool => text.parse().ok().map(DataValue::Bool),
         ParameterKind::Text => Some(DataValue::String(text.to_owned())),

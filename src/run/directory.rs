@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use crate::failure::{Failure, Outcome, Stop};
-use nnc_runtime::files::write_atomically;
+use nnc_runtime::files::{plain, write_atomically};
 use nnc_runtime::train::{CHECKPOINT, METRICS, WEIGHTS};
 use serde_json::Value;
 use std::fs;
@@ -62,7 +62,7 @@ impl RunDirectory {
                 .into());
         }
         let probe = tempfile::Builder::new().prefix(".nnc-").tempfile_in(path);
-        probe.map_err(|error| unwritable(path, &error))?;
+        probe.map_err(|error| unwritable(path, &plain(&error)))?;
         Ok(directory)
     }
 

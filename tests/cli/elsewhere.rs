@@ -10,23 +10,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// PyTorch's `mlp` among the recordings.
-const MLP: &str = "\
-net model(x: [1, 28, 28]) -> [10] {
-    let fc1 = dense(32)
-    let fc2 = dense(10)
-    x |> flatten |> fc1 |> relu |> fc2
+/// PyTorch's `mlp` among the recordings, as the text for people shows it.
+fn mlp() -> &'static str {
+    let text = include_str!("../../docs/data.md");
+    let (_, rest) = text.split_once("```nn\n").unwrap();
+    rest.split("```").next().unwrap()
 }
-
-train {
-    data      = npz(\"batches.npz\", classes: 10)
-    batch     = 8
-    epochs    = 1
-    optimizer = adam(0.001)
-    init      = weights(\"initial.safetensors\")
-    minimize cross_entropy(model(x), label)
-}
-";
 
 const STEPS: usize = 10;
 
@@ -48,7 +37,7 @@ fn a_recorded_training_is_repeated() {
     let tolerance = |name: &str| tolerances["mlp"][name].as_f64().unwrap();
 
     let place = Place::new();
-    place.write("mlp.nn", MLP);
+    place.write("mlp.nn", mlp());
     let initial: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = WEIGHTS
         .iter()
         .map(|(ours, theirs)| (*ours, turned(&recorded, &format!("param.{theirs}"))))

@@ -99,6 +99,8 @@ pub struct DataParameter {
 #[allow(missing_docs, reason = "the names say it")]
 pub enum DataType {
     Int,
+    /// An int or a list of ints.
+    Ints,
     Float,
     Bool,
     String,

@@ -176,7 +176,19 @@ impl<'a> Interpreter<'a> {
 
     fn data_value(&mut self, given: &Given<'a>, ty: DataType, name: &str) -> Eval<DataValue> {
         let wanted = match (ty, &given.value) {
-            (DataType::Int, Value::Int(value)) => return Ok(DataValue::Int(*value)),
+            (DataType::Int | DataType::Ints, Value::Int(value)) => {
+                return Ok(DataValue::Int(*value));
+            }
+            (DataType::Ints, Value::List(items)) => {
+                let ints = items.iter().map(|item| match item {
+                    Value::Int(value) => Some(DataValue::Int(*value)),
+                    _ => None,
+                });
+                match ints.collect::<Option<Vec<_>>>() {
+                    Some(ints) => return Ok(DataValue::List(ints)),
+                    None => "an int or a list of ints",
+                }
+            }
             (DataType::Float, value) if value.as_number().is_some() => {
                 return Ok(DataValue::Float(value.as_number().unwrap_or_default()));
             }
@@ -196,6 +208,7 @@ impl<'a> Interpreter<'a> {
                 }
             }
             (DataType::Int, _) => "an int",
+            (DataType::Ints, _) => "an int or a list of ints",
             (DataType::Float, _) => "a number",
             (DataType::Bool, _) => "`true` or `false`",
             (DataType::String, _) => "a string",

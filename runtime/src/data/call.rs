@@ -60,6 +60,21 @@ impl Call {
         Err(self.wrong(name, fault))
     }
 
+    /// Whole numbers within bounds, one or a list of them; without any, one default.
+    pub(crate) fn ints(&self, name: &str, default: i64, low: i64, high: i64) -> Result<Vec<i64>> {
+        let Some(Value::List(values)) = self.argument(name) else {
+            return Ok(vec![self.int(name, default, low, high)?]);
+        };
+        let int = |value: &Value| match value {
+            Value::Int(value) if (low..=high).contains(value) => Ok(*value),
+            other => Err(self.wrong(
+                name,
+                format!("has {other}, not an integer between {low} and {high}"),
+            )),
+        };
+        values.iter().map(int).collect()
+    }
+
     /// A real number.
     pub(crate) fn float(&self, name: &str, default: f64) -> Result<f64> {
         match self.argument(name) {

@@ -35,6 +35,8 @@ pub struct Parameter {
 pub enum ParameterKind {
     /// A whole number.
     Int,
+    /// A whole number or a list of them.
+    Ints,
     /// A number.
     Float,
     /// A number or a list of them.
@@ -69,7 +71,7 @@ const fn required(name: &'static str, kind: ParameterKind, doc: &'static str) ->
     }
 }
 
-use ParameterKind::{Bool, Float, Floats, Int, Text};
+use ParameterKind::{Bool, Float, Floats, Int, Ints, Text};
 
 /// Where samples come from.
 pub const SOURCES: &[Signature] = &[
@@ -220,9 +222,9 @@ pub const SOURCES: &[Signature] = &[
 
 const CLASSES: Parameter = optional(
     "classes",
-    Int,
+    Ints,
     "0",
-    "how many; 0: one more than the greatest",
+    "how many, or a list of so many for each array of classes; 0: one more than the greatest",
 );
 const SAMPLES: Parameter = optional(
     "samples",

@@ -5,7 +5,7 @@
 use super::find::Places;
 use super::npy::column;
 use super::zip::entries;
-use super::{Call, Column, Dataset, Field, Provenance, Split};
+use super::{Call, Column, Dataset, Field, Provenance, Split, Value};
 use crate::error::{Error, Result};
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +50,9 @@ struct Arrays {
 
 impl Arrays {
     fn read(source: &Call, places: &Places) -> Result<Arrays> {
-        let known = source.int("classes", 0, 0, i64::from(i32::MAX))? as usize;
+        let counts = source.ints("classes", 0, 0, i64::from(i32::MAX))?;
+        let is_list = matches!(source.argument("classes"), Some(Value::List(_)));
+        let known = if is_list { 0 } else { counts[0] as usize };
         let (path, arrays) = match source.name.as_str() {
             "npy" => single(source, places)?,
             _ => archived(source, places)?,
@@ -68,12 +70,55 @@ impl Arrays {
         let fault = |fault: String| Error::bad_file(&path, fault);
         equally_long(&train).map_err(fault)?;
         equally_long(&tests).map_err(fault)?;
+        if is_list {
+            count_each(source, &mut train, &mut tests, &counts)?;
+        }
         let test = match tests.is_empty() {
             true => tests,
             false => paired(&mut train, &tests).map_err(fault)?,
         };
         Ok(Arrays { path, train, test })
     }
+}
+
+/// Gives each array of classes a number of its own, and the test's the same.
+fn count_each(
+    source: &Call,
+    train: &mut [Column],
+    tests: &mut [Column],
+    counts: &[i64],
+) -> Result<()> {
+    let classes = train
+        .iter_mut()
+        .filter(|column| column.field.classes.is_some());
+    let mut classes: Vec<&mut Column> = classes.collect();
+    if classes.len() != counts.len() {
+        let names = classes
+            .iter()
+            .map(|column| format!("`{}`", column.field.name));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let fault = format!(
+            "has {} numbers, but the arrays of classes are {names}",
+            counts.len()
+        );
+        return Err(source.wrong("classes", fault));
+    }
+    for (column, &count) in classes.iter_mut().zip(counts) {
+        let name = column.field.name.clone();
+        let tests = tests.iter_mut().filter(|test| test.field.name == name);
+        for column in std::iter::once(&mut **column).chain(tests) {
+            let found = column.field.classes.unwrap_or(0);
+            if count > 0 && (count as usize) < found {
+                let greatest = found - 1;
+                let fault = format!("says {count} for `{name}`, which has the class {greatest}");
+                return Err(source.wrong("classes", fault));
+            }
+            if count > 0 {
+                column.field.classes = Some(count as usize);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An array's name, the file that it is from, and the bytes of an `.npy` file.
@@ -181,7 +226,6 @@ fn kind(field: &Field) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::Value;
     use super::super::npy::tests::npy;
     use super::*;
 
@@ -228,13 +272,46 @@ mod tests {
     }
 
     fn read(bytes: &[u8], classes: i64) -> Result<Dataset> {
+        read_as(bytes, Value::Int(classes))
+    }
+
+    fn read_as(bytes: &[u8], classes: Value) -> Result<Dataset> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("b.npz"), bytes).unwrap();
         let source = Call::new("npz").with("file", Value::String("b.npz".into()));
         load(
-            &source.with("classes", Value::Int(classes)),
+            &source.with("classes", classes),
             &Places::beside(directory.path()),
         )
+    }
+
+    #[test]
+    fn each_array_of_classes_can_have_a_number_of_its_own() {
+        let archive = zip(&[
+            ("tokens.npy", npy(&[2, 3], vec![0_i64, 6, 2, 1, 1, 3])),
+            ("weight.npy", npy(&[2], vec![0.5_f32, 1.0])),
+            ("label.npy", npy(&[2], vec![1_i64, 0])),
+            ("test_label.npy", npy(&[1], vec![1_i64])),
+            ("test_weight.npy", npy(&[1], vec![2.0_f32])),
+            ("test_tokens.npy", npy(&[1, 3], vec![0_i64, 7, 2])),
+        ]);
+        let list = |counts: &[i64]| Value::List(counts.iter().map(|&n| Value::Int(n)).collect());
+        let data = read_as(&archive, list(&[48, 0])).unwrap();
+        for split in [&data.train, &data.test] {
+            let classes = split.columns().iter().map(|column| column.field.classes);
+            assert!(classes.eq([Some(48), None, Some(2)]));
+        }
+        let message = |counts| read_as(&archive, list(counts)).unwrap_err().to_string();
+        let few = message(&[48]);
+        assert!(
+            few.contains("the arrays of classes are `tokens`, `label`"),
+            "{few}"
+        );
+        let small = message(&[7, 2]);
+        assert!(
+            small.contains("says 7 for `tokens`, which has the class 7"),
+            "{small}"
+        );
     }
 
     #[test]
