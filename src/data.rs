@@ -41,6 +41,26 @@ impl Data {
         Ok(Data::Samples(data))
     }
 
+    /// Refuses to stop by a validation that there is not.
+    pub fn check_early(&self, loaded: &Loaded, report: &Report) -> Outcome {
+        let Some(early) = &loaded.model.experiment.early else {
+            return Ok(());
+        };
+        if matches!(self, Data::Samples(data) if data.valid.is_some()) {
+            return Ok(());
+        }
+        let message = "the data has no validation split to stop by";
+        let fault = Diagnostic::error(Code::BadSetting, early.span, message)
+            .here("is never measured")
+            .label(
+                loaded.model.experiment.data_span,
+                "all of it is for training and test",
+            )
+            .help("cut one off: `|> split(valid: 0.1)`");
+        loaded.tell(&[fault], report);
+        Err(Stop::Told(Blame::Model))
+    }
+
     /// For the training loop.
     pub fn source(&self) -> Source<'_> {
         match self {

@@ -25,6 +25,7 @@ pub fn eval(args: &EvalArgs, report: Report) -> Outcome {
         threads: compiler.threads(),
         directory: None,
         start: Start::Weights(args.weights.clone()),
+        early: None,
         stop: &stop,
     };
     let form = if args.json { Form::Json } else { Form::Answer };

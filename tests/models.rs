@@ -80,6 +80,7 @@ fn works(name: &str, text: &str, files: &Path) {
         threads: 2,
         directory: Some(run.path().to_path_buf()),
         start: Start::Fresh,
+        early: None,
         stop: &STOP,
     };
     let mut losses = Losses::default();

@@ -52,6 +52,7 @@ impl Game {
             threads: 1,
             directory: None,
             start: Start::Fresh,
+            early: None,
             stop: &GO_ON,
         }
     }

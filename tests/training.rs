@@ -77,6 +77,7 @@ fn plan(model: &Compiled) -> Plan<'static> {
         threads: 2,
         directory: None,
         start: Start::Fresh,
+        early: None,
         stop: &GO_ON,
     }
 }

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// Where a training run stands.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Position {
     /// The run's seed.
     pub seed: u64,
@@ -26,6 +26,29 @@ pub struct Position {
     pub steps_into_epoch: usize,
     /// Steps made in all.
     pub step: u64,
+    /// How the validation went, where that decides when to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// How the validation went so far.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Judged {
+    /// What it is judged by.
+    pub metric: String,
+    /// Complete epochs after which there was a validation.
+    pub epochs: usize,
+    /// The best of them; none while no value was finite.
+    pub best: Option<Best>,
+}
+
+/// The best validation.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Best {
+    /// After which epoch, from 1.
+    pub epoch: usize,
+    /// The value that it is judged by.
+    pub value: f32,
 }
 
 /// Saves parameters and states, with remarks that readers may show.

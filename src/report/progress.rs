@@ -1,6 +1,6 @@
 //! How a run goes on: bars that move on a terminal, lines elsewhere, one table row per pass.
 
-use super::numbers::{duration, measure};
+use super::numbers::{duration, measure, plural};
 use super::table::{Align, Table};
 use super::{Report, bytes};
 use crate::failure::{Outcome, Stop};
@@ -176,6 +176,14 @@ impl<'a> Progress<'a> {
 impl Observer for Progress<'_> {
     fn notice(&mut self, event: &Event<'_>) -> nnc_runtime::Result<()> {
         let told = match *event {
+            Event::Cut { path, lines } => {
+                let lines = plural(lines as u64, "line");
+                let path = path.display();
+                self.report.note(format!(
+                    "left {lines} out of {path}, since the checkpoint: they are written again"
+                ));
+                Ok(())
+            }
             Event::PassBegan {
                 split,
                 epoch,

@@ -15,7 +15,7 @@ use nnc_compiler::target::Isa;
 use nnc_runtime::Error;
 use nnc_runtime::checkpoint;
 use nnc_runtime::train::{
-    self, CHECKPOINT, Ending, PICTURES, Phase, Plan, Programs, Start, WEIGHTS,
+    self, CHECKPOINT, Early, Ending, PICTURES, Phase, Plan, Programs, Start, WEIGHTS,
 };
 use record::{Record, Status};
 use std::time::{Duration, Instant};
@@ -38,6 +38,7 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
     let start = start(args, &directory, &loaded);
     let seed = seed(args, &start, experiment.seed)?;
     let data = Data::load(&loaded, &args.data, seed, &said)?;
+    data.check_early(&loaded, &said)?;
     // Until here nothing is lost when Ctrl-C ends the process at once.
     let stop =
         stop_flag(move || said.note("stopping after this step; Ctrl-C again stops at once"))?;
@@ -49,6 +50,11 @@ pub fn run(args: &RunArgs, report: Report) -> Outcome {
         threads: compiler.threads(),
         directory: Some(directory.path.clone()),
         start,
+        early: experiment.early.as_ref().map(|early| Early {
+            metric: early.metric.clone(),
+            greatest: early.greatest,
+            patience: early.patience,
+        }),
         stop: &stop,
     };
     announce(&loaded, &code, &plan, &data, &said)?;
@@ -197,13 +203,26 @@ fn summarize(
     let (steps, time) = (plural(outcome.step, "step"), duration(time));
     match outcome.ending {
         Ending::Finished => report.say(format!("done after {steps} in {time}"))?,
+        Ending::Early => {
+            let epochs = plural(outcome.epochs as u64, "epoch");
+            report.say(format!(
+                "stopped early after {epochs} and {steps} in {time}"
+            ))?;
+        }
         Ending::StepLimit => report.say(format!("stopped after {steps}, as asked, in {time}"))?,
         Ending::Interrupted => report.say(format!(
             "interrupted after {steps}; go on with: nnc run {} --out {path} --resume",
             args.model.model.display()
         ))?,
     }
-    report.say(format!("saved {path}/{WEIGHTS}"))?;
+    let kept = match outcome.best {
+        Some(best) => format!(
+            ", those of epoch {}, the best of the validation",
+            best.epoch
+        ),
+        None => String::new(),
+    };
+    report.say(format!("saved {path}/{WEIGHTS}{kept}"))?;
     if directory.path.join(PICTURES).is_dir() {
         report.say(format!("drawn {path}/{PICTURES}"))?;
     }

@@ -66,6 +66,9 @@ impl DataRecord {
 struct ResultRecord {
     epochs: usize,
     steps: u64,
+    /// Where the validation decides: the epoch whose weights are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_epoch: Option<usize>,
     seconds: f64,
     #[serde(serialize_with = "by_name")]
     test: Option<Measures>,
@@ -79,6 +82,8 @@ pub enum Status {
     Running,
     /// All epochs are done.
     Finished,
+    /// The validation did not get better.
+    Early,
     /// `--steps` was reached.
     StepLimit,
     /// By Ctrl-C.
@@ -94,6 +99,7 @@ impl Status {
             Err(_) => Status::Failed,
             Ok(outcome) => match outcome.ending {
                 Ending::Finished => Status::Finished,
+                Ending::Early => Status::Early,
                 Ending::StepLimit => Status::StepLimit,
                 Ending::Interrupted => Status::Interrupted,
             },
@@ -147,6 +153,7 @@ impl Record {
         self.result = outcome.as_ref().ok().map(|outcome| ResultRecord {
             epochs: outcome.epochs,
             steps: outcome.step,
+            best_epoch: outcome.best.map(|best| best.epoch),
             seconds: time.as_secs_f64(),
             test: outcome.test.clone(),
         });

@@ -428,3 +428,61 @@ fn a_run_that_nobody_reads_saves_its_weights_and_ends() {
         .nnc("eval endless.nn --weights out/weights.safetensors")
         .exits(0);
 }
+
+#[test]
+fn a_run_stops_early_with_the_best_weights_and_says_so() {
+    let place = Place::new();
+    let text = DIGITS
+        .replace(
+            "epochs    = 2",
+            "epochs    = 30\n    stop = early(valid.accuracy, greatest: true, patience: 2)",
+        )
+        .replace("test: 150)", "test: 150) |> split(valid: 0.2)");
+    place.write("early.nn", &text);
+    let done = place.nnc("run early.nn --out out").exits(0);
+    assert!(done.out.contains("stopped early after"), "{}", done.out);
+    let record: Value = serde_json::from_str(&place.read("out/run.json")).unwrap();
+    let best = record["result"]["best_epoch"].as_u64().unwrap();
+    let epochs = record["result"]["epochs"].as_u64().unwrap();
+    assert_eq!((&record["status"], epochs), (&"early".into(), best + 2));
+    let passes = records(&place, "out/metrics.jsonl");
+    let accuracy = |line: &&Value| line["split"] == "valid" && line.get("samples").is_some();
+    let accuracies = passes
+        .iter()
+        .filter(accuracy)
+        .map(|line| line["accuracy"].as_f64().unwrap());
+    let accuracies: Vec<f64> = accuracies.collect();
+    let first = accuracies
+        .iter()
+        .position(|a| *a == accuracies.iter().copied().fold(0.0, f64::max));
+    assert_eq!(first, Some(best as usize - 1), "{accuracies:?}");
+    // The weights that are kept are those that were tested.
+    let again = place
+        .nnc("eval early.nn --weights out/weights.safetensors --json")
+        .exits(0);
+    let (told, test) = (&again.objects()[0], passes.last().unwrap());
+    assert_eq!(told["accuracy"], test["accuracy"]);
+    // Nothing is left to do; what is written again is said.
+    let resumed = place.nnc("run early.nn --out out --resume").exits(0);
+    assert!(
+        resumed.err.contains("left 1 line out of out/metrics.jsonl"),
+        "{}",
+        resumed.err
+    );
+    assert_eq!(passes, records(&place, "out/metrics.jsonl"));
+}
+
+#[test]
+fn without_a_validation_split_there_is_nothing_to_stop_by() {
+    let place = Place::new();
+    let stopping = "epochs    = 2\n    stop = early(valid.loss, patience: 2)";
+    place.write("early.nn", DIGITS.replace("epochs    = 2", stopping));
+    let done = place.nnc("run early.nn --out out").exits(1);
+    assert!(
+        done.err.contains("no validation split to stop by"),
+        "{}",
+        done.err
+    );
+    assert!(done.err.contains("early.nn:11"), "{}", done.err);
+    assert!(!place.path("out").exists());
+}

@@ -17,6 +17,7 @@ mod names;
 mod interpreter;
 mod values;
 mod settings;
+mod early;
 mod data;
 mod train;
 mod steps;
@@ -129,6 +130,12 @@ impl<'a> Interpreter<'a> {
         let act_step = self.policy_step(Phase::Act, &outcome);
         let eval_step = self.step(Phase::Eval, &outcome);
         self.check_frozen();
+        let measures: Vec<String> = outcome
+            .metrics
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.check_early(settings.early.as_ref(), &measures)?;
         let saved = self.saved(&settings);
         let mut steps = BTreeMap::from([(Phase::Train, train_step), (Phase::Eval, eval_step)]);
         steps.insert(Phase::Metrics, self.metrics_step(&outcome));
@@ -309,6 +316,7 @@ impl<'a> Interpreter<'a> {
             batch: settings.batch,
             epochs: settings.epochs,
             seed: settings.seed,
+            early: settings.early,
             metrics: metrics.collect(),
             layers,
             saved,

@@ -4,18 +4,20 @@ use super::data::Data;
 use super::faults::{SCHEDULES, did_you_mean, is_schedule, listed};
 use super::interpreter::Interpreter;
 use super::values::{Eval, Given, Reported, Value, WeightsFile};
+use crate::graph::Early;
 use nnc_grammar::ast::{Block, Expr, Ident, Statement, StatementKind, Train};
 use nnc_grammar::{Code, Diagnostic, Span};
 use std::rc::Rc;
 
 /// All settings there are.
-pub(super) const SETTINGS: [&str; 10] = [
+pub(super) const SETTINGS: [&str; 11] = [
     "data",
     "policy",
     "batch",
     "epochs",
     "optimizer",
     "seed",
+    "stop",
     "clip_norm",
     "clip_value",
     "init",
@@ -40,6 +42,8 @@ pub(super) struct Settings<'a> {
     pub batch: usize,
     pub epochs: usize,
     pub seed: u64,
+    /// When training ends before its last epoch.
+    pub early: Option<Early>,
     pub clip: Clip,
     /// Evaluated where the step's number is known; missing after a fault, and where
     /// each step has its own.
@@ -101,6 +105,7 @@ impl<'a> Interpreter<'a> {
             Ok(None) => Ok(0),
             Err(reported) => Err(reported),
         };
+        let early = find("stop").map(|expr| self.early_setting(expr));
         let clip = self.clip_settings(&written, &Clip::default());
         if let Some(expr) = find("freeze")
             && let Ok(given) = self.given(expr)
@@ -128,6 +133,7 @@ impl<'a> Interpreter<'a> {
             batch: size.unwrap_or(1),
             epochs: epochs.unwrap_or(1),
             seed: seed.unwrap_or(0),
+            early: early.and_then(Result::ok),
             clip: clip.unwrap_or_default(),
             optimizer: optimizer.ok(),
             has_steps: first_step.is_some(),

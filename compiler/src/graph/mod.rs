@@ -27,8 +27,8 @@ pub use enclose::{Enclosed, Recurrence, copy_of};
 pub use flops::{flops, multiply_accumulates};
 pub use mean::is_mean;
 pub use model::{
-    DataStep, DataValue, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase, Saved, Slot,
-    SlotKind, Step,
+    DataStep, DataValue, Early, Experiment, Field, Input, InputKind, LayerInfo, Model, Phase,
+    Saved, Slot, SlotKind, Step,
 };
 pub use op::{Contract, Op, View};
 pub use reshape::row_major;

@@ -125,6 +125,8 @@ pub struct Experiment {
     pub epochs: usize,
     /// What all randomness of the run comes from, unless the command line says otherwise.
     pub seed: u64,
+    /// When training ends before its last epoch.
+    pub early: Option<Early>,
     /// Reported metrics in order, `loss` not among them.
     pub metrics: Vec<String>,
     /// The layers as they were applied, for summaries.
@@ -133,6 +135,19 @@ pub struct Experiment {
     pub saved: Vec<Saved>,
     /// Every `const` with its value after `--set`, as text, for records.
     pub constants: Vec<(String, String)>,
+}
+
+/// Training ends when a measure of the validation has not become better for some epochs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Early {
+    /// `loss`, or what is reported.
+    pub metric: String,
+    /// Whether greater values are better.
+    pub greatest: bool,
+    /// Epochs without a better value.
+    pub patience: usize,
+    /// Where the model names the measure.
+    pub span: Span,
 }
 
 /// One call in a data pipeline: the source first, then `normalize`, `split`, ...

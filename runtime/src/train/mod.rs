@@ -4,16 +4,18 @@
 mod observer;
 mod source;
 mod passes;
+mod early;
 mod played;
 mod pictures;
 mod records;
 
+pub use early::Early;
 pub use observer::{Event, Measures, Observer, SplitName};
 pub use pictures::PICTURES;
 pub use source::Source;
 
-use crate::checkpoint::{self, Position};
-use crate::data::Split;
+use crate::checkpoint::{self, Best, Position};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::play::Player;
 use crate::program::{Program, SlotKind, SlotTable};
@@ -81,6 +83,9 @@ pub struct Plan<'a> {
     pub directory: Option<PathBuf>,
     /// What the slots hold at first.
     pub start: Start,
+    /// Whether to end when the validation does not get better. The best weights are then the
+    /// result; a directory is needed to keep them.
+    pub early: Option<Early>,
     /// When it becomes true, the run ends after the current step.
     pub stop: &'a AtomicBool,
 }
@@ -117,6 +122,8 @@ pub struct Outcome {
     pub epochs: usize,
     /// Optimiser steps made.
     pub step: u64,
+    /// Where the validation decides: the epoch whose weights are kept.
+    pub best: Option<Best>,
     /// On the test split; `None` when interrupted.
     pub test: Option<Measures>,
     /// Where the weights are.
@@ -128,6 +135,8 @@ pub struct Outcome {
 pub enum Ending {
     /// All epochs are done.
     Finished,
+    /// The validation did not get better for so long as [`Early`] says.
+    Early,
     /// The limit of steps was reached.
     StepLimit,
     /// The stop flag was set.
@@ -151,7 +160,11 @@ pub fn train<'a>(
     observer: &'a mut dyn Observer,
 ) -> Result<Outcome> {
     let mut run = Run::begin(programs, source.into(), plan, observer)?;
-    while run.position.epochs < plan.epochs && !run.limits().reached(run.position.step) {
+    run.judge_again()?;
+    while run.position.epochs < plan.epochs
+        && !run.is_over()
+        && !run.limits().reached(run.position.step)
+    {
         run.epoch()?;
     }
     run.end()
@@ -228,6 +241,7 @@ impl<'a> Run<'a> {
                 let machine = &mut runner.machine;
                 let position = checkpoint::load_checkpoint(machine, played.as_deref_mut(), path)?;
                 check_resumed(path, &position, &start)?;
+                early::check(path, &position, plan.early.as_ref())?;
                 if let (Some(player), Some(played)) = (&mut player, &played) {
                     player.restore(played);
                 }
@@ -242,6 +256,14 @@ impl<'a> Run<'a> {
             None => None,
             Some(dir) => Some(Records::open(&dir.join(METRICS), resumed, substitute)?),
         };
+        if let Some(records) = &records
+            && records.cut > 0
+        {
+            observer.notice(&Event::Cut {
+                path: records.path(),
+                lines: records.cut,
+            })?;
+        }
         Ok(Run {
             runner,
             source,
@@ -311,17 +333,28 @@ impl<'a> Run<'a> {
             elapsed: clock.elapsed(),
         })?;
         self.draw()?;
-        if let Source::Samples(data) = self.source
-            && let Some(valid) = &data.valid
-        {
-            let pass = Pass {
-                split: SplitName::Valid,
-                ..pass
-            };
-            let (stop, watchers) = (self.plan.stop, &mut self.watchers);
-            judge(&mut self.runner, pass, valid, None, step, stop, watchers)?;
+        let measures = self.validate(pass)?;
+        match complete {
+            true => self.note_validation(measures),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What the validation split says, if there is one and nobody is in a hurry.
+    fn validate(&mut self, pass: Pass) -> Result<Option<Measures>> {
+        let Source::Samples(Dataset {
+            valid: Some(valid), ..
+        }) = self.source
+        else {
+            return Ok(None);
+        };
+        let pass = Pass {
+            split: SplitName::Valid,
+            ..pass
+        };
+        let (step, stop) = (self.position.step, self.plan.stop);
+        let (runner, watchers) = (&mut self.runner, &mut self.watchers);
+        judge(runner, pass, valid, None, step, stop, watchers)
     }
 
     /// The test, unless somebody is in a hurry.
@@ -329,13 +362,17 @@ impl<'a> Run<'a> {
         if !self.saved {
             self.save()?;
         }
+        self.load_best()?;
         let step = self.position.step;
         let mut pass = self.pass(SplitName::Test);
         pass.epoch = self.position.epochs.max(1);
+        let over = self.is_over();
         let (stop, watchers) = (self.plan.stop, &mut self.watchers);
         let test = test(&mut self.runner, pass, self.source, step, stop, watchers)?;
         let ending = if stop.load(Ordering::Relaxed) {
             Ending::Interrupted
+        } else if over && self.position.epochs < self.plan.epochs {
+            Ending::Early
         } else if self.position.epochs < self.plan.epochs {
             Ending::StepLimit
         } else {
@@ -345,23 +382,39 @@ impl<'a> Run<'a> {
             ending,
             epochs: self.position.epochs,
             step,
+            best: self.best(),
             test,
             weights: self.plan.directory.as_ref().map(|d| d.join(WEIGHTS)),
         })
     }
 
     fn save(&mut self) -> Result<()> {
+        // The best weights so far stay.
+        if self.best().is_none() {
+            self.save_weights()?;
+        }
+        self.save_checkpoint()
+    }
+
+    fn save_weights(&mut self) -> Result<()> {
         let Some(directory) = &self.plan.directory else {
             return Ok(());
         };
-        let machine = &self.runner.machine;
-        let (weights, checkpoint) = (directory.join(WEIGHTS), directory.join(CHECKPOINT));
+        let path = directory.join(WEIGHTS);
         let remarks = format!("trained on {}", self.source.provenance());
-        checkpoint::save_weights(machine, &weights, &remarks)?;
+        checkpoint::save_weights(&self.runner.machine, &path, &remarks)?;
+        self.watchers.notice(&Event::Saved { path: &path })
+    }
+
+    fn save_checkpoint(&mut self) -> Result<()> {
+        let Some(directory) = &self.plan.directory else {
+            return Ok(());
+        };
         let played = self.player.as_mut().map(Player::save);
-        checkpoint::save_checkpoint(machine, played.as_deref(), &checkpoint, &self.position)?;
+        let (machine, path) = (&self.runner.machine, directory.join(CHECKPOINT));
+        checkpoint::save_checkpoint(machine, played.as_deref(), &path, &self.position)?;
         self.saved = true;
-        self.watchers.notice(&Event::Saved { path: &weights })
+        Ok(())
     }
 
     /// Pictures of the first samples that training does not see.

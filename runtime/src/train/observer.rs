@@ -30,6 +30,14 @@ pub type Measures = Vec<(String, f32)>;
 /// Something that happened. Epochs and steps count from 1.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
+    /// A resumed run has left lines out of its records: those since the checkpoint, and the
+    /// test, which it writes again.
+    Cut {
+        /// The records.
+        path: &'a Path,
+        /// How many.
+        lines: usize,
+    },
     /// A pass over a split begins.
     PassBegan {
         /// Over what.

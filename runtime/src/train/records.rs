@@ -24,6 +24,8 @@ pub(super) struct Records {
     path: PathBuf,
     file: BufWriter<File>,
     substitute: Option<String>,
+    /// Lines of the earlier run that were left out: this one writes them again.
+    pub cut: usize,
 }
 
 impl Records {
@@ -33,12 +35,14 @@ impl Records {
         resumed: Option<&Position>,
         substitute: Option<String>,
     ) -> Result<Records> {
-        let kept = match resumed {
+        let (kept, cut) = match resumed {
             Some(position) if path.exists() => {
                 let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-                lines_up_to(&text, position)
+                let kept = lines_up_to(&text, position);
+                let cut = text.lines().count() - kept.lines().count();
+                (kept, cut)
             }
-            _ => String::new(),
+            _ => (String::new(), 0),
         };
         write_atomically(path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path);
@@ -46,7 +50,13 @@ impl Records {
             path: path.to_path_buf(),
             file: BufWriter::new(file.map_err(Error::io("write", path))?),
             substitute,
+            cut,
         })
+    }
+
+    /// Where they are written.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn line(
@@ -105,6 +115,7 @@ impl Observer for Records {
                 self.file.flush().map_err(Error::io("write", &self.path))
             }
             Event::Step { .. }
+            | Event::Cut { .. }
             | Event::PassBegan { .. }
             | Event::Drawn { .. }
             | Event::Saved { .. } => Ok(()),
