@@ -191,6 +191,16 @@ pub const WORDS: &[(&str, &str, &str)] = &[
         "clip_value = 0.5",
     ),
     (
+        "stop",
+        "Setting: ends the run before its last epoch, when the validation gets no better.",
+        "stop = early(valid.loss, patience: 5)",
+    ),
+    (
+        "early",
+        "In `stop`: after how many epochs without a better value of which measure of the validation.",
+        "stop = early(valid.accuracy, greatest: true, patience: 3)",
+    ),
+    (
         "init",
         "Setting: saved weights to start from.",
         "init = weights(\"digits.safetensors\")",
@@ -241,8 +251,8 @@ mod tests {
         let mut words: BTreeSet<&str> = rules.flat_map(|(_, rule)| quoted(rule)).collect();
         assert!(words.len() > 20, "{words:?}");
         words.extend(SETTINGS.iter().chain(&SPECIAL_NAMES));
-        // What an optimiser sees beside `grad`, which is a builtin.
-        words.insert("weight");
+        // What an optimiser sees beside `grad`, which is a builtin, and what `stop` takes.
+        words.extend(["weight", "early"]);
         let described: BTreeSet<&str> = WORDS.iter().map(|(word, ..)| *word).collect();
         assert_eq!(described, words);
         assert_eq!(described.len(), WORDS.len(), "one is described twice");
