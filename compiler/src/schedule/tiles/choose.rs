@@ -2,8 +2,8 @@
 //! with the fewest cycles by a small model of the machine.
 
 use super::edges::Edges;
-use super::footprint::{Footprint, LINE, footprint, lines};
-use super::walk::{CROWDED, LINE_AHEAD, LINE_CROWDED, LINE_LOST, LINE_READ, LINE_WRITTEN, levels};
+use super::footprint::{Footprint, L1_PERIOD, L2_PERIOD, LINE, footprint, lines};
+use super::walk::{LINE_AHEAD, LINE_READ, LINE_WRITTEN, levels};
 use super::{
     A, Axis, B, Columns, ELEMENT_BYTES, Level, Linear, LinearPlace, Multiply, PlaceId, Rows,
     TilePlan,
@@ -170,7 +170,7 @@ fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
         let stores = products * around(count * shape.rows_each);
         let of_a = tile_lines(linear, A, shape, count, columns);
         let of_b = tile_footprint(linear, B, shape, count, columns);
-        let of_b = panel(target, of_a, of_b);
+        let again = panel(target, of_a, of_b);
         let waiting = match rows_share_sets(linear, target, shape, count) {
             true => rows * ROW_SHARED,
             false => 0.0,
@@ -179,7 +179,7 @@ fn cost(linear: &Linear, target: &Target, shape: &Shape) -> f64 {
         let written: usize = writes
             .map(|write| tile_lines(linear, write.place, shape, count, columns))
             .sum();
-        let memory = of_a as f64 * LINE_READ + of_b + written as f64 * LINE_WRITTEN;
+        let memory = of_a as f64 * LINE_READ + again + written as f64 * LINE_WRITTEN;
         (step + waiting) * summed + stores + FIXED + memory
     };
     let extent = linear.dims[shape.columns.dim];
@@ -210,7 +210,7 @@ fn rows_share_sets(linear: &Linear, target: &Target, shape: &Shape, count: usize
     let cut = shape.rows.dim.map(|dim| (dim, count));
     let whole = shape.rows.whole.iter().map(|&dim| (dim, linear.dims[dim]));
     let rows = footprint(&linear.places[A], cut.into_iter().chain(whole));
-    rows.lines * rows.crowding * LINE > target.l1_bytes()
+    rows.taken(L1_PERIOD) * LINE > target.l1_bytes()
 }
 
 /// Cycles that an element of A then takes besides.
@@ -218,18 +218,27 @@ const ROW_SHARED: f64 = 0.05;
 
 /// Cycles to read a tile's panel of B once more, beside so many lines of A.
 fn panel(target: &Target, of_a: usize, of_b: Footprint) -> f64 {
-    let taken = of_b.lines * of_b.crowding;
-    let line = if (of_a + taken) * LINE <= target.l1_bytes() {
+    // What is larger than that cache in any case goes past it, and the machine follows.
+    let near = of_b.lines * LINE <= target.l2_bytes();
+    let line = if (of_a + of_b.taken(L1_PERIOD)) * LINE <= target.l1_bytes() {
         0.0
-    } else if of_b.lines * LINE <= target.l2_bytes() && taken * LINE > target.l2_bytes() {
+    } else if near && of_b.taken(L2_PERIOD) * LINE > target.l2_bytes() {
         LINE_LOST
-    } else if of_b.crowding >= CROWDED {
+    } else if of_b.crowding(L1_PERIOD) >= CROWDED {
         LINE_CROWDED
     } else {
         LINE_AHEAD
     };
     of_b.lines as f64 * line
 }
+
+/// Cycles to read a line whose sets are shared by so many others that what is fetched ahead drives
+/// out what was fetched before.
+const LINE_CROWDED: f64 = 0.5;
+const CROWDED: usize = 16;
+
+/// Cycles to read a line that found no place in the second-level cache.
+const LINE_LOST: f64 = 5.0;
 
 /// Lines that a tile of so many rows and columns touches at a place.
 pub(super) fn tile_lines(

@@ -1,5 +1,5 @@
 //! Considers the ways to run a contraction as tiles: as it is, with its operands
-//! exchanged, with one of them packed, each with a long sum in parts if that helps.
+//! exchanged, with one of them packed, each with its sum in parts where `parts` wants that.
 
 use super::choose::{choose, most_vectors};
 use super::linear::{Operands, is_plain, operands};
@@ -37,13 +37,13 @@ pub fn plan(
             kernel = packed.kernel;
         }
     }
-    let best = ways(&kernel, tensors, target)
+    let best = candidates(&kernel, tensors, target)
         .into_iter()
         .min_by(|one, other| one.cost().total_cmp(&other.cost()))?;
     steps.extend(best.pack.map(TiledStep::Loops));
     steps.push(TiledStep::Tiles(best.kernel, best.plan));
     steps.extend(best.combine.map(TiledStep::Loops));
-    let Tensors { given, .. } = best.tensors;
+    let given = best.tensors.given;
     let added = best.tensors.buffers.into_iter().zip(best.tensors.layouts);
     Some(Tiled {
         buffers: added.skip(given).collect(),
@@ -118,7 +118,7 @@ impl Tensors {
 }
 
 /// A way to run a contraction.
-pub(super) struct Way {
+pub(super) struct Candidate {
     pub tensors: Tensors,
     /// Copies an operand first.
     pub pack: Option<Kernel>,
@@ -131,20 +131,20 @@ pub(super) struct Way {
     pub around: f64,
 }
 
-impl Way {
+impl Candidate {
     fn cost(&self) -> f64 {
         self.tiling + self.around
     }
 }
 
 /// With both operands as they are, and with the one packed for which that is best.
-fn ways(kernel: &Kernel, tensors: Tensors, target: &Target) -> Vec<Way> {
-    let packed = packings(kernel, &tensors)
+fn candidates(kernel: &Kernel, tensors: Tensors, target: &Target) -> Vec<Candidate> {
+    let best_packed = packings(kernel, &tensors)
         .into_iter()
         .filter_map(|packing| packed(kernel, &packing, &tensors, target))
         .min_by(|one, other| one.cost().total_cmp(&other.cost()));
     let found = tiles(kernel, &tensors, target);
-    let unpacked = found.map(|(plan, tiling)| Way {
+    let unpacked = found.map(|(plan, tiling)| Candidate {
         tensors,
         pack: None,
         kernel: kernel.clone(),
@@ -153,8 +153,9 @@ fn ways(kernel: &Kernel, tensors: Tensors, target: &Target) -> Vec<Way> {
         tiling,
         around: 0.0,
     });
-    let ways = unpacked.into_iter().chain(packed);
-    ways.map(|way| in_parts(&way, target).unwrap_or(way))
+    let candidates = unpacked.into_iter().chain(best_packed);
+    candidates
+        .map(|candidate| in_parts(&candidate, target).unwrap_or(candidate))
         .collect()
 }
 
@@ -197,7 +198,12 @@ fn packings(kernel: &Kernel, tensors: &Tensors) -> Vec<Packing> {
     packings
 }
 
-fn packed(kernel: &Kernel, packing: &Packing, tensors: &Tensors, target: &Target) -> Option<Way> {
+fn packed(
+    kernel: &Kernel,
+    packing: &Packing,
+    tensors: &Tensors,
+    target: &Target,
+) -> Option<Candidate> {
     let extent = kernel.dims[packing.columns];
     let lanes = target.isa.lanes();
     let widths = (1..=most_vectors(target.isa)).map(|vectors| vectors * lanes);
@@ -216,7 +222,7 @@ fn packed_by(
     panel: Option<usize>,
     tensors: &Tensors,
     target: &Target,
-) -> Option<Way> {
+) -> Option<Candidate> {
     let cut_kernel = panel.map(|width| cut(kernel, packing.columns, width));
     let kernel = cut_kernel.as_ref().unwrap_or(kernel);
     let columns = packing.columns + usize::from(panel.is_some());
@@ -246,7 +252,7 @@ fn packed_by(
     let (plan, tiling) = tiles(&kernel, &tensors, target)?;
     let around = around + tiling * DOUBT;
     let products: usize = kernel.dims.iter().product();
-    (tiling + around < products as f64 * LOOPS_PRODUCT).then_some(Way {
+    (tiling + around < products as f64 * LOOPS_PRODUCT).then_some(Candidate {
         tensors,
         pack: Some(pack),
         kernel,
@@ -266,7 +272,7 @@ const LOOPS_PRODUCT: f64 = 0.5;
 /// Cycles to start one more kernel.
 pub(super) const ONE_MORE_KERNEL: f64 = 2000.0;
 
-/// A copy has to save more than this part of the tiles' time, which is what that is known to.
+/// A copy has to save more than this part of the tiles' time: the estimate is no better.
 const DOUBT: f64 = 0.02;
 
 /// Cycles to copy an element.

@@ -11,36 +11,63 @@ pub(super) const LINE: usize = 64;
 pub(super) struct Footprint {
     /// How many lines.
     pub lines: usize,
-    /// How many times as much of a cache they take up as lines side by side: steps by a power of
-    /// two come to few of its sets only.
-    pub crowding: usize,
+    /// How many of them lie side by side.
+    together: usize,
+    /// The largest power of two that all steps between those are multiples of.
+    apart: usize,
 }
+
+impl Footprint {
+    /// How many times as much of a cache the lines take up as lines side by side, if addresses so
+    /// far from each other as `period` share a set: steps by a power of two come to few sets only.
+    pub fn crowding(&self, period: usize) -> usize {
+        // Of so many sets in a row those of one span are met; steps that are no whole lines meet all.
+        let sets = self.apart.clamp(LINE, period) / LINE;
+        (sets / self.together).max(1)
+    }
+
+    /// So many lines side by side would take up as much.
+    pub fn taken(&self, period: usize) -> usize {
+        self.lines * self.crowding(period)
+    }
+}
+
+/// How far apart addresses of one set are in the first-level and the second-level cache: the size
+/// of one way of them.
+pub(super) const L1_PERIOD: usize = 4 << 10;
+pub(super) const L2_PERIOD: usize = 64 << 10;
 
 /// What lies along a walk at a place: over each dimension so many indices.
 pub(super) fn footprint(
     place: &LinearPlace,
     walk: impl IntoIterator<Item = (Dim, usize)>,
 ) -> Footprint {
-    let lines = Touched::by(&steps(place, walk));
-    // Of so many sets in a row those of one span are met; steps that are no whole lines meet all.
-    let sets = match lines.apart {
-        0 => 1,
-        apart => (1 << apart.trailing_zeros()).clamp(LINE, MOST_CROWDED) / LINE,
-    };
+    // From the smallest step to the largest: what touches or overlaps grows, the rest repeats.
+    let (mut span, mut spans, mut apart) = (1, 1, 0);
+    for (stride, count) in steps(place, walk) {
+        if stride <= usize::next_multiple_of(span, LINE) {
+            span += stride * (count - 1);
+        } else {
+            spans *= count;
+            apart |= stride;
+        }
+    }
+    let together = span.div_ceil(LINE);
     Footprint {
-        lines: lines.together * lines.spans,
-        crowding: (sets / lines.together).max(1),
+        lines: together * spans,
+        together,
+        apart: if apart == 0 {
+            LINE
+        } else {
+            1 << apart.trailing_zeros()
+        },
     }
 }
 
 /// How many lines lie along a walk at a place: over each dimension so many indices.
 pub(super) fn lines(place: &LinearPlace, walk: impl IntoIterator<Item = (Dim, usize)>) -> usize {
-    let lines = Touched::by(&steps(place, walk));
-    lines.together * lines.spans
+    footprint(place, walk).lines
 }
-
-/// A cache has no more sets than lie in so many bytes.
-const MOST_CROWDED: usize = 64 << 10;
 
 /// The strides of a walk and how often each is taken, from the smallest to the largest.
 fn steps(place: &LinearPlace, walk: impl IntoIterator<Item = (Dim, usize)>) -> Vec<(usize, usize)> {
@@ -57,36 +84,6 @@ fn steps(place: &LinearPlace, walk: impl IntoIterator<Item = (Dim, usize)>) -> V
         is_same
     });
     steps
-}
-
-/// The lines that steps touch.
-struct Touched {
-    /// Lines side by side.
-    together: usize,
-    /// How often such a span occurs.
-    spans: usize,
-    /// Of the strides between spans, all bits.
-    apart: usize,
-}
-
-impl Touched {
-    /// What touches or overlaps grows, the rest repeats.
-    fn by(steps: &[(usize, usize)]) -> Touched {
-        let (mut span, mut spans, mut apart) = (1, 1, 0);
-        for &(stride, count) in steps {
-            if stride <= usize::next_multiple_of(span, LINE) {
-                span += stride * (count - 1);
-            } else {
-                spans *= count;
-                apart |= stride;
-            }
-        }
-        Touched {
-            together: span.div_ceil(LINE),
-            spans,
-            apart,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -120,17 +117,18 @@ mod tests {
         // A panel of 16 columns in rows of 512, and of rows that lie side by side.
         let far = place(&[512 * 4, 4]);
         let walk = [(0, 288), (1, 16)];
-        let expected = Footprint {
-            lines: 288,
-            crowding: 32,
-        };
-        assert_eq!(footprint(&far, walk), expected);
-        let packed = place(&[16 * 4, 4]);
-        assert_eq!(footprint(&packed, walk).crowding, 1);
+        let panel = footprint(&far, walk);
+        assert_eq!((panel.lines, panel.crowding(L2_PERIOD)), (288, 32));
+        let packed = footprint(&place(&[16 * 4, 4]), walk);
+        assert_eq!(packed.crowding(L2_PERIOD), 1);
         // An odd number of lines meets every set.
-        let odd = place(&[49 * 64, 4]);
-        assert_eq!(footprint(&odd, walk).crowding, 1);
+        let odd = footprint(&place(&[49 * 64, 4]), walk);
+        assert_eq!(odd.crowding(L2_PERIOD), 1);
         // Two lines of each row meet twice as many as one.
-        assert_eq!(footprint(&far, [(0, 288), (1, 32)]).crowding, 16);
+        let wide = footprint(&far, [(0, 288), (1, 32)]);
+        assert_eq!(wide.crowding(L2_PERIOD), 16);
+        // Whatever is a multiple of a way apart meets one set, and no fewer.
+        let farther = footprint(&place(&[8192, 4]), [(0, 6)]);
+        assert_eq!(farther.taken(L1_PERIOD), 6 * 64);
     }
 }

@@ -1,35 +1,22 @@
 //! Long sums in parts, each a task's or a thread's own, which are added up at last.
 
 use super::Often;
-use super::consider::{ONE_MORE_KERNEL, Way, tiles};
+use super::consider::{Candidate, ONE_MORE_KERNEL, tiles};
 use super::linear::operands;
 use super::rewrite::part;
 use crate::index::Dim;
 use crate::nest::{Scalar, Stage};
 use crate::target::Target;
 
-/// So few tiles cannot be shared among threads.
-const FEW_TILES: usize = 8;
-
-/// Fewer tasks than this leave threads idle.
-const ENOUGH_TASKS: usize = 16;
-
-/// Operands so many times as large as their results are worth reading in parts: each thread
-/// reads its own part, most of which it has made itself, instead of all of one operand.
-const READ_PER_RESULT: usize = 3;
-
-/// So many parts at most for that: each has to be added up.
-const OWNED_PARTS: usize = 4;
-
 /// The same with its sum in parts, if its panels would outgrow the cache, its tiles are too
 /// few to share, or its operands are much larger than its results.
-pub(super) fn in_parts(way: &Way, target: &Target) -> Option<Way> {
-    let Way {
+pub(super) fn in_parts(candidate: &Candidate, target: &Target) -> Option<Candidate> {
+    let Candidate {
         tensors,
         kernel,
         plan,
         ..
-    } = way;
+    } = candidate;
     if tensors.often == Often::Repeated {
         return None;
     }
@@ -82,16 +69,29 @@ pub(super) fn in_parts(way: &Way, target: &Target) -> Option<Way> {
     let tensors = tensors.with(parted.buffer);
     let (plan, tiling) = tiles(&parted.parts, &tensors, target)?;
     let combining = ONE_MORE_KERNEL + (outputs * count) as f64 * ADDED_ELEMENT;
-    Some(Way {
+    Some(Candidate {
         tensors,
-        pack: way.pack.clone(),
+        pack: candidate.pack.clone(),
         kernel: parted.parts,
         plan,
         combine: Some(parted.combine),
         tiling,
-        around: way.around + combining,
+        around: candidate.around + combining,
     })
 }
+
+/// So few tiles cannot be shared among threads.
+const FEW_TILES: usize = 8;
+
+/// Fewer tasks than this leave threads idle.
+const ENOUGH_TASKS: usize = 16;
+
+/// Operands so many times as large as their results are worth reading in parts: each thread
+/// reads its own part, most of which it has made itself, instead of all of one operand.
+const READ_PER_RESULT: usize = 3;
+
+/// So many parts at most for that: each has to be added up.
+const OWNED_PARTS: usize = 4;
 
 /// Cycles to add an element of a part.
 const ADDED_ELEMENT: f64 = 0.5;

@@ -101,12 +101,6 @@ fn lines_of(bytes: usize) -> f64 {
 /// Cycles to read a line from the second-level cache, and if it is fetched ahead.
 pub(super) const LINE_READ: f64 = 0.5;
 pub(super) const LINE_AHEAD: f64 = 0.1;
-/// The same where a panel's lines share sets of a cache with so many others that what is fetched
-/// ahead drives out what was fetched before.
-pub(super) const LINE_CROWDED: f64 = 0.5;
-pub(super) const CROWDED: usize = 16;
-/// Cycles to read a line that found no place in the second-level cache.
-pub(super) const LINE_LOST: f64 = 5.0;
 /// Cycles to write a line, and one far from the line before which no near cache holds.
 pub(super) const LINE_WRITTEN: f64 = 1.0;
 pub(super) const LINE_WRITTEN_AFAR: f64 = 11.0;
