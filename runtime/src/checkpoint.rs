@@ -36,6 +36,8 @@ pub struct Position {
 pub struct Judged {
     /// What it is judged by.
     pub metric: String,
+    /// Whether greater values of it are better.
+    pub greatest: bool,
     /// Complete epochs after which there was a validation.
     pub epochs: usize,
     /// The best of them; none while no value was finite.

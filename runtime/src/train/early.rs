@@ -27,34 +27,56 @@ impl Early {
     }
 }
 
-/// A checkpoint that was judged by something else says nothing of this run's best.
-pub(super) fn check(path: &Path, position: &Position, early: Option<&Early>) -> Result<()> {
-    let (Some(judged), Some(early)) = (&position.judged, early) else {
+/// A checkpoint that was judged by something else says nothing of this run's best; and of one
+/// that goes on without stopping, the best weights do not stay.
+pub(super) fn resumed(path: &Path, position: &mut Position, early: Option<&Early>) -> Result<()> {
+    let Some(early) = early else {
+        position.judged = None;
         return Ok(());
     };
-    if judged.metric == early.metric {
-        return Ok(());
-    }
-    Err(Error::BadCheckpoint {
-        path: path.to_path_buf(),
-        faults: vec![format!(
+    let fault = match &position.judged {
+        Some(judged) if judged.metric != early.metric => format!(
             "its best weights are those by `{}`, this run stops by `{}`",
             judged.metric, early.metric
-        )],
+        ),
+        Some(judged) if judged.greatest != early.greatest => format!(
+            "its best weights are those of the {} `{}`, this run stops by the {}",
+            extreme(judged.greatest),
+            judged.metric,
+            extreme(early.greatest)
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::BadCheckpoint {
+        path: path.to_path_buf(),
+        faults: vec![fault],
     })
 }
 
+fn extreme(greatest: bool) -> &'static str {
+    match greatest {
+        true => "greatest",
+        false => "least",
+    }
+}
+
+/// The complete epoch whose validation has yet to decide: it was cut short, or nothing was to
+/// be decided by it.
+pub(super) fn undecided(position: &Position, early: Option<&Early>) -> Option<usize> {
+    let judged = position.judged.as_ref().map_or(0, |judged| judged.epochs);
+    let between = position.steps_into_epoch == 0 && position.epochs > judged;
+    (early.is_some() && between).then_some(position.epochs)
+}
+
 impl Run<'_> {
-    /// Makes up for a validation that an interrupt cut short: what it decides must not depend
-    /// on the interrupt.
+    /// Makes up for a validation that has not decided yet: what it decides must not depend on
+    /// an interrupt.
     pub(super) fn judge_again(&mut self) -> Result<()> {
-        let judged = self.position.judged.as_ref().map_or(0, |j| j.epochs);
-        let between = self.position.steps_into_epoch == 0 && self.position.epochs > judged;
-        if self.plan.early.is_none() || !between {
+        let Some(epoch) = undecided(&self.position, self.plan.early.as_ref()) else {
             return Ok(());
-        }
+        };
         let pass = Pass {
-            epoch: self.position.epochs,
+            epoch,
             ..self.pass(SplitName::Valid)
         };
         let measures = self.validate(pass)?;
@@ -73,6 +95,7 @@ impl Run<'_> {
         let epoch = self.position.epochs;
         let judged = self.position.judged.get_or_insert_with(|| Judged {
             metric: early.metric.clone(),
+            greatest: early.greatest,
             ..Judged::default()
         });
         judged.epochs = epoch;

@@ -21,7 +21,7 @@ use crate::play::Player;
 use crate::program::{Program, SlotKind, SlotTable};
 use passes::{Limits, Pass, Runner};
 use played::test_by_playing;
-use records::Records;
+use records::{Kept, Records};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -239,16 +239,20 @@ impl<'a> Run<'a> {
             Start::Resume(path) => {
                 let mut played = player.as_mut().map(Player::save);
                 let machine = &mut runner.machine;
-                let position = checkpoint::load_checkpoint(machine, played.as_deref_mut(), path)?;
+                let mut position =
+                    checkpoint::load_checkpoint(machine, played.as_deref_mut(), path)?;
                 check_resumed(path, &position, &start)?;
-                early::check(path, &position, plan.early.as_ref())?;
+                early::resumed(path, &mut position, plan.early.as_ref())?;
                 if let (Some(player), Some(played)) = (&mut player, &played) {
                     player.restore(played);
                 }
                 position
             }
         };
-        let resumed = matches!(plan.start, Start::Resume(_)).then_some(&position);
+        let resumed = matches!(plan.start, Start::Resume(_)).then(|| Kept {
+            position: &position,
+            undecided: early::undecided(&position, plan.early.as_ref()),
+        });
         let provenance = source.provenance();
         let substitute = provenance.is_substitute();
         let substitute = substitute.then(|| provenance.to_string());

@@ -18,6 +18,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// What of an earlier run's records stays.
+pub(super) struct Kept<'a> {
+    /// Where that run stood.
+    pub position: &'a Position,
+    /// The epoch that is validated again.
+    pub undecided: Option<usize>,
+}
+
 /// Writes `metrics.jsonl`.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -29,16 +37,16 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Starts a file, or goes on with that of the run that stood at `resumed`.
+    /// Starts a file, or goes on with that of the run that is resumed.
     pub fn open(
         path: &Path,
-        resumed: Option<&Position>,
+        resumed: Option<Kept<'_>>,
         substitute: Option<String>,
     ) -> Result<Records> {
         let (kept, cut) = match resumed {
-            Some(position) if path.exists() => {
+            Some(resumed) if path.exists() => {
                 let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-                let kept = lines_up_to(&text, position);
+                let kept = lines_up_to(&text, &resumed);
                 let cut = text.lines().count() - kept.lines().count();
                 (kept, cut)
             }
@@ -123,17 +131,23 @@ impl Observer for Records {
     }
 }
 
-/// What an interrupted run had written when it stood at `position`: without the steps
-/// after its last checkpoint, the pass that it had not completed, and its test.
-fn lines_up_to(text: &str, position: &Position) -> String {
+/// What an interrupted run had written when it stood there: without the steps after its last
+/// checkpoint, the pass that it had not completed, its test, and what is validated again.
+fn lines_up_to(text: &str, resumed: &Kept<'_>) -> String {
+    let &Kept {
+        position,
+        undecided,
+    } = resumed;
     let keep = |line: &&str| {
         let Ok(line) = serde_json::from_str::<Value>(line) else {
             return false;
         };
         let number = |key: &str| line.get(key).and_then(Value::as_u64);
+        let (epoch, split) = (number("epoch"), &line["split"]);
         let made = number("step").is_some_and(|step| step <= position.step);
-        let complete = number("epoch").is_some_and(|epoch| epoch <= position.epochs as u64);
-        made && (complete || line.get("samples").is_none()) && line["split"] != "test"
+        let complete = epoch.is_some_and(|epoch| epoch <= position.epochs as u64);
+        let again = split == "valid" && epoch == undecided.map(|epoch| epoch as u64);
+        made && (complete || line.get("samples").is_none()) && split != "test" && !again
     };
     let lines = text.lines().filter(keep);
     lines.flat_map(|line| [line, "\n"]).collect()

@@ -541,10 +541,45 @@ fn a_validation_that_was_cut_short_is_made_again() {
 fn a_run_that_stops_by_another_measure_is_another_run() {
     let directory = tempfile::tempdir().unwrap();
     run(&stopping(directory.path(), "loss", false, 2));
-    let other = Plan {
-        start: Start::Resume(directory.path().join(CHECKPOINT)),
-        ..stopping(directory.path(), "rmse", false, 2)
+    let others = [
+        ("rmse", false, "those by `loss`"),
+        ("loss", true, "those of the least `loss`"),
+    ];
+    for (metric, greatest, told) in others {
+        let other = Plan {
+            start: Start::Resume(directory.path().join(CHECKPOINT)),
+            ..stopping(directory.path(), metric, greatest, 2)
+        };
+        let error = train(&Line::new(), &samples(), &other, &mut ()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+#[test]
+fn what_was_best_before_a_run_went_on_without_stopping_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let resumed = |steps, plan: Plan<'static>| {
+        run(&Plan {
+            steps: Some(steps),
+            start: Start::Resume(directory.path().join(CHECKPOINT)),
+            ..plan
+        })
     };
-    let error = train(&Line::new(), &samples(), &other, &mut ()).unwrap_err();
-    assert!(error.to_string().contains("those by `loss`"), "{error}");
+    // Were the first epoch remembered, no other would be better than it.
+    let stopping = || stopping(directory.path(), "count", true, 2);
+    let first = run(&Plan {
+        steps: Some(6),
+        ..stopping()
+    });
+    assert_eq!(first.best.map(|best| best.epoch), Some(1));
+    assert_eq!(resumed(12, plan(Some(directory.path()))).best, None);
+    let weights = read(directory.path(), WEIGHTS);
+    let last = resumed(18, stopping());
+    assert_eq!(last.best.map(|best| best.epoch), Some(2));
+    assert!(weights == read(directory.path(), WEIGHTS));
+    // The epoch that is judged now has one line, as the others have.
+    let lines = lines(directory.path()).into_iter();
+    let epochs = lines.filter(|line| line["split"] == "valid");
+    let epochs: Vec<u64> = epochs.map(|line| line["epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs, [1, 2, 3]);
 }
