@@ -41,7 +41,7 @@ impl Data {
         Ok(Data::Samples(data))
     }
 
-    /// Refuses to stop by a validation that there is not.
+    /// Refuses to stop by a validation that there is not; what is played has been refused before.
     pub fn check_early(&self, loaded: &Loaded, report: &Report) -> Outcome {
         let Some(early) = &loaded.model.experiment.early else {
             return Ok(());

@@ -1,5 +1,6 @@
 //! `stop = early(valid.loss, patience: 5)`: when training ends before its last epoch.
 
+use super::data::Data;
 use super::faults::{did_you_mean, listed};
 use super::interpreter::Interpreter;
 use super::values::{Eval, Reported, Value};
@@ -24,7 +25,8 @@ impl<'a> Interpreter<'a> {
         };
         let metric = self.judged_by(judge)?;
         let (mut patience, mut greatest) = (None, None);
-        for argument in rest {
+        for (i, argument) in rest.iter().enumerate() {
+            self.given_once(&rest[..i], argument)?;
             let name = argument.name.as_ref().map(|name| name.name.as_str());
             match name {
                 Some("patience") => patience = Some(self.patience(&argument.value)?),
@@ -50,6 +52,23 @@ impl<'a> Interpreter<'a> {
                 span: metric.span,
             }),
         }
+    }
+
+    /// Refuses to stop by the validation of what is played: there is none.
+    pub fn check_stop(&mut self, stop: Option<&Expr>, data: Option<&Data>) {
+        let (Some(stop), Some(data)) = (stop, data) else {
+            return;
+        };
+        if !data.is_environment {
+            return;
+        }
+        let source = &data.pipeline[0].name;
+        let message = format!("`{source}` is played: it has no validation split to stop by");
+        let fault = Diagnostic::error(Code::Misplaced, stop.span, message)
+            .here("is never measured")
+            .label(data.span, "no samples to validate on")
+            .help("remove it: training ends after `epochs`");
+        self.fault(fault);
     }
 
     /// Refuses a measure that nothing reports.
@@ -80,6 +99,21 @@ impl<'a> Interpreter<'a> {
         let fault = Diagnostic::error(Code::BadSetting, judge.value.span, message)
             .here("training and test must not decide when to stop")
             .help("name the loss or a report of the validation: `valid.loss`");
+        Err(self.fault(fault))
+    }
+
+    fn given_once(&mut self, before: &[Argument], argument: &Argument) -> Eval<()> {
+        let Some(name) = &argument.name else {
+            return Ok(());
+        };
+        let mut before = before.iter().filter_map(|known| known.name.as_ref());
+        let Some(first) = before.find(|known| known.name == name.name) else {
+            return Ok(());
+        };
+        let message = format!("`early` gets `{}` twice", name.name);
+        let fault = Diagnostic::error(Code::UnknownArgument, name.span, message)
+            .here("given again here")
+            .label(first.span, "first given here");
         Err(self.fault(fault))
     }
 

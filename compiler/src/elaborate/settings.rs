@@ -106,6 +106,7 @@ impl<'a> Interpreter<'a> {
             Err(reported) => Err(reported),
         };
         let early = find("stop").map(|expr| self.early_setting(expr));
+        self.check_stop(find("stop"), data.as_ref().ok());
         let clip = self.clip_settings(&written, &Clip::default());
         if let Some(expr) = find("freeze")
             && let Ok(given) = self.given(expr)
