@@ -7,7 +7,7 @@ use super::interpreter::{Frame, Interpreter};
 use super::pointwise::Pointwise;
 use super::values::{Axis, Eval, Function, Given, Recipe, Reported, Tensor, Value};
 use crate::graph::{InputKind, Type};
-use nnc_grammar::ast::{BinaryOp, Const, Expr, ExprKind, Ident, UnaryOp};
+use nnc_grammar::ast::{BinaryOp, Const, DefinitionKind, Expr, ExprKind, Ident, UnaryOp};
 use nnc_grammar::{Code, Diagnostic, Span, nearest};
 use std::rc::Rc;
 
@@ -302,7 +302,7 @@ impl<'a> Interpreter<'a> {
             None => given.value,
         };
         if let Value::Tensor(_) = value {
-            return Err(self.wrong_kind(&value, given.span, "a value known at compile time"));
+            return Err(self.not_fixed(&value, given.span, "a value known at compile time"));
         }
         match self.overriding(&item.name.name) {
             Some(new) if self.is_settable(item) => {
@@ -351,15 +351,34 @@ impl<'a> Interpreter<'a> {
             "T" => {
                 let backwards: Vec<Axis> = x.axes.iter().rev().cloned().collect();
                 let names = axis_names(&backwards);
-                fault.help(format!("axes are put in another order by name: `transpose({text}, to: [{names}])`"))
+                fault.help(format!(
+                    "axes are put in another order by name: `transpose({text}, to: [{names}])`"
+                ))
             }
-            "shape" | "size" | "ndim" => fault.help(format!(
-                "a pattern gives the sizes names: `let {text}: [c, h, w] = ...`; `count({text}, over: h)` is one"
+            "shape" | "size" | "ndim" => {
+                let bound = match &base.kind {
+                    ExprKind::Name(bound) => bound,
+                    _ => "x",
+                };
+                fault.help(format!(
+                    "a pattern gives the sizes names: `let {bound}: [c, h, w] = ...`; `count({bound}, over: h)` is one"
+                ))
+            }
+            _ if self.is_done_by_pipe(name, base.span) => fault.help(format!(
+                "what is done with a tensor stands behind a pipe: `{text} |> {name}`"
             )),
-            _ if self.globals.find(name, base.span).is_some() => {
-                fault.help(format!("what is done with a tensor stands behind a pipe: `{text} |> {name}`"))
-            }
             _ => fault,
+        }
+    }
+
+    /// Whether something of this name takes a tensor and gives another.
+    fn is_done_by_pipe(&self, name: &str, place: Span) -> bool {
+        match self.globals.find(name, place) {
+            Some(Global::Builtin(_)) => true,
+            Some(Global::Definition(definition)) => {
+                matches!(definition.kind, DefinitionKind::Fn | DefinitionKind::Layer)
+            }
+            Some(Global::Const(_)) | None => false,
         }
     }
 

@@ -35,6 +35,33 @@ impl<'a> Interpreter<'a> {
 
     /// A value of the wrong kind.
     pub fn wrong_kind(&mut self, value: &Value<'a>, span: Span, wanted: &str) -> Reported {
+        self.wrong_value(value, span, wanted, |fault| fault)
+    }
+
+    /// A value where only what is known at compile time can stand.
+    pub fn not_fixed(&mut self, value: &Value<'a>, span: Span, wanted: &str) -> Reported {
+        self.wrong_value(value, span, wanted, |fault| with_schedules(fault, value))
+    }
+
+    /// A value that cannot be calculated with as a tensor can.
+    pub fn no_tensor(&mut self, value: &Value<'a>, span: Span, wanted: &str) -> Reported {
+        let of_tensors = matches!(value, Value::List(items)
+            if items.iter().any(|item| matches!(item, Value::Tensor(_))));
+        self.wrong_value(value, span, wanted, |fault| match of_tensors {
+            true => fault.help(
+                "a function of each of a list is `each(list, function)`, their sum `sum(list)`",
+            ),
+            false => fault,
+        })
+    }
+
+    fn wrong_value(
+        &mut self,
+        value: &Value<'a>,
+        span: Span,
+        wanted: &str,
+        advise: impl FnOnce(Diagnostic) -> Diagnostic,
+    ) -> Reported {
         if matches!(value, Value::Unknown) {
             return Reported(());
         }
@@ -48,15 +75,7 @@ impl<'a> Interpreter<'a> {
         if let Value::Tensor(tensor) = value {
             fault = with_trace(fault, tensor.trace.as_ref());
         }
-        if is_schedule(value) && wanted.contains("known at compile time") {
-            fault = fault.note(SCHEDULES);
-        }
-        if matches!(value, Value::List(_)) && wanted.contains("tensor") {
-            fault = fault.help(
-                "a function of each of a list is `each(list, function)`, their sum `sum(list)`",
-            );
-        }
-        self.fault(fault)
+        self.fault(advise(fault))
     }
 
     /// Remembers, for messages, that the user's expression gave this tensor.
@@ -151,13 +170,15 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// What may change with the run.
-pub(super) const SCHEDULES: &str = "what depends on `step` changes while the model runs: the numbers that an optimizer takes \
-     may, such as `adam(lr: cosine(1e-3, steps: total_steps))`";
-
-/// One number that is known only when the model runs.
-pub(super) fn is_schedule(value: &Value<'_>) -> bool {
-    matches!(value, Value::Tensor(tensor) if tensor.axes.is_empty() && !tensor.batch)
+/// Says where one number that is known only when the model runs may stand, if this is one.
+pub(super) fn with_schedules(fault: Diagnostic, value: &Value<'_>) -> Diagnostic {
+    match value {
+        Value::Tensor(tensor) if tensor.axes.is_empty() && !tensor.batch => fault.note(
+            "a number that changes while the model runs, as what depends on `step` does, can stand \
+             where an optimizer takes one, such as `adam(lr: cosine(1e-3, steps: total_steps))`",
+        ),
+        _ => fault,
+    }
 }
 
 /// Labels the stages that led to a tensor.

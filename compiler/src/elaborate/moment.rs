@@ -106,7 +106,7 @@ impl<'a> Interpreter<'a> {
             let (axes, element) = match &given.value {
                 Value::Tensor(tensor) => (tensor.axes.clone(), tensor.element),
                 Value::Int(_) | Value::Float(_) => (Vec::new(), Element::Number),
-                value => return Err(self.wrong_kind(value, given.span, "a tensor")),
+                value => return Err(self.no_tensor(value, given.span, "a tensor")),
             };
             let target = Target {
                 home: Home::Body,

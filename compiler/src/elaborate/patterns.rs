@@ -75,7 +75,7 @@ impl<'a> Interpreter<'a> {
             }
             (TypeKind::Tensor { .. }, value) => {
                 let pattern = self.sources.text(ty.span);
-                Err(self.wrong_kind(
+                Err(self.no_tensor(
                     &value,
                     given.span,
                     &format!("a tensor of {pattern} for {what}"),
@@ -116,7 +116,11 @@ impl<'a> Interpreter<'a> {
                 return Err(self.fault(fault));
             }
         };
-        Err(self.wrong_kind(&value, span, &format!("{wanted} for {what}")))
+        let wanted = format!("{wanted} for {what}");
+        match name.name.as_str() {
+            "int" | "float" => Err(self.not_fixed(&value, span, &wanted)),
+            _ => Err(self.wrong_kind(&value, span, &wanted)),
+        }
     }
 
     fn meet_element(

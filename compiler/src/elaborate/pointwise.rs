@@ -96,7 +96,7 @@ impl<'a> Interpreter<'a> {
                 }
                 Value::Recipe(_) => recipes = true,
                 Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::String(_) => {}
-                value => return Err(self.wrong_kind(value, given.span, "a number or a tensor")),
+                value => return Err(self.no_tensor(value, given.span, "a number or a tensor")),
             }
         }
         if recipes && !shaped {

@@ -73,7 +73,7 @@ impl<'a> Interpreter<'a> {
             let given = self.given(x)?;
             let tensor = match given.value {
                 Value::Tensor(tensor) if tensor.home == Home::Body => tensor,
-                value => return Err(self.wrong_kind(&value, given.span, "a tensor to go through")),
+                value => return Err(self.no_tensor(&value, given.span, "a tensor to go through")),
             };
             let Some(axis) = tensor.axes.first().cloned() else {
                 let message = "a `scan` goes along the first axis, but this tensor has none";

@@ -1,7 +1,7 @@
 //! The settings of `train`: everything about a run that is no tensor.
 
 use super::data::Data;
-use super::faults::{SCHEDULES, did_you_mean, is_schedule, listed};
+use super::faults::{did_you_mean, listed, with_schedules};
 use super::interpreter::Interpreter;
 use super::values::{Eval, Given, Reported, Value, WeightsFile};
 use crate::graph::Early;
@@ -266,13 +266,5 @@ impl<'a> Interpreter<'a> {
                 Err(self.fault(with_schedules(fault, &given.value)))
             }
         }
-    }
-}
-
-/// Says what may change with the step, if this does.
-fn with_schedules(fault: Diagnostic, value: &Value<'_>) -> Diagnostic {
-    match is_schedule(value) {
-        true => fault.note(SCHEDULES),
-        false => fault,
     }
 }

@@ -216,7 +216,7 @@ impl<'a> Interpreter<'a> {
                 };
                 self.spread(&given, target, dtype)
             }
-            value => Err(self.wrong_kind(value, given.span, "a number or a tensor")),
+            value => Err(self.no_tensor(value, given.span, "a number or a tensor")),
         }
     }
 

@@ -247,7 +247,7 @@ impl<'a> Interpreter<'a> {
     fn tensor_argument(&mut self, given: &Given<'a>) -> Eval<Tensor> {
         match &given.value {
             Value::Tensor(tensor) => Ok(tensor.clone()),
-            value => Err(self.wrong_kind(value, given.span, "a tensor")),
+            value => Err(self.no_tensor(value, given.span, "a tensor")),
         }
     }
 

@@ -98,7 +98,7 @@ impl<'a> Interpreter<'a> {
                 let node = self.graph(Home::Body).scalar(number);
                 self.scalar_tensor(node)
             }
-            value => return Err(self.wrong_kind(value, given.span, "a number or a tensor")),
+            value => return Err(self.no_tensor(value, given.span, "a number or a tensor")),
         };
         if tensor.home != Home::Body {
             let fault = Diagnostic::error(Code::Misplaced, span, "a total of totals");

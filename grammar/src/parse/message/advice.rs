@@ -147,41 +147,48 @@ fn slice_by_colon(fault: &Fault<'_>) -> Option<Advice> {
     let text = fault.source.text;
     // In `x[0:5]` already the number is at fault.
     let colon = fault.index + usize::from(fault.found_text() != ":");
-    let token = |index: usize| Some(fault.source.tokens.get(index)?.text(text));
-    if token(colon) != Some(":") || fault.innermost_bracket() != Some("[") {
+    let token = |index: usize| fault.source.tokens.get(index);
+    let says = |token: Option<&Token>, signs: &[&str]| {
+        token.is_some_and(|token| signs.contains(&token.text(text)))
+    };
+    if !says(token(colon), &[":"]) || fault.innermost_bracket() != Some("[") {
         return None;
     }
-    let sign = |token: &Token| matches!(token.text(text), "[" | ",");
-    let mut written: Vec<Token> = fault.before().take_while(|token| !sign(token)).collect();
-    written.reverse();
+    let (mut written, base) = fault.within_bracket();
     written.extend(fault.source.tokens[fault.index..colon].iter().copied());
     let (axis, from) = match written.as_slice() {
         // `x[k: label]`
         [name] if name.rule == Rule::word => return None,
-        [axis, equals, from @ ..] if equals.text(text) == "=" => (axis.text(text), from),
+        [axis, equals, from @ ..] if says(Some(equals), &["="]) => (axis.text(text), from),
         from => ("axis", from),
     };
+    let axis = shortened(axis);
+    let all = says(token(colon + 1), &["]", ","]);
+    if from.is_empty() && all {
+        return Some(fault.advice(
+            "what an index does not name stays whole",
+            "leave it out, and say the others by name: `x[axis = 0]`, with the axis's name from \
+             its shape `[axis, ...]`",
+        ));
+    }
+    // What is longer than one word could end elsewhere than it seems to.
+    let plain = |token: &Token| matches!(token.rule, Rule::word | Rule::int);
+    let one = |token: &Token| shortened(token.text(text)).to_string();
+    let base = base.map_or("...".to_owned(), |base| one(&base));
     let from = match from {
-        [] => "0",
-        [first, .., last] => &text[first.start..last.end],
-        [only] => only.text(text),
+        [] => "0".to_owned(),
+        [only] if plain(only) => one(only),
+        _ => "...".to_owned(),
     };
-    let to = token(colon + 1).filter(|next| !matches!(*next, "]" | ","));
-    let base = fault
-        .before()
-        .skip_while(|token| token.text(text) != "[")
-        .nth(1);
-    let base = base
-        .filter(|token| token.rule == Rule::word)
-        .map_or("x", |token| token.text(text));
-    let (base, axis) = (shortened(base), shortened(axis));
-    let to = to.map_or_else(|| format!("count({base}, over: {axis})"), shortened);
+    let to = match token(colon + 1) {
+        _ if all && base == "..." => base.clone(),
+        _ if all => format!("count({base}, over: {axis})"),
+        Some(only) if plain(only) && says(token(colon + 2), &["]", ","]) => one(only),
+        _ => "...".to_owned(),
+    };
     Some(fault.advice(
         "a part of an axis is taken by `slice`, by the axis's name",
-        format!(
-            "write `slice({base}, over: {axis}, from: {}, to: {to})`",
-            shortened(from)
-        ),
+        format!("write `slice({base}, over: {axis}, from: {from}, to: {to})`"),
     ))
 }
 
@@ -462,6 +469,32 @@ impl Fault<'_> {
             }
         }
         None
+    }
+
+    /// What stands between the fault and the bracket or comma before it; and the word in front
+    /// of the bracket, if it is all that the bracket belongs to.
+    fn within_bracket(&self) -> (Vec<Token>, Option<Token>) {
+        let text = self.source.text;
+        let (mut closed, mut separated) = (0, false);
+        let mut within = Vec::new();
+        let mut before = self.before();
+        for token in before.by_ref() {
+            match (token.rule, token.text(text)) {
+                (Rule::open, _) if closed == 0 => break,
+                (Rule::open, _) => closed -= 1,
+                (Rule::close, _) => closed += 1,
+                (_, ",") if closed == 0 => separated = true,
+                _ => {}
+            }
+            if !separated {
+                within.push(token);
+            }
+        }
+        within.reverse();
+        let word = before.next().filter(|token| token.rule == Rule::word);
+        let joined = |token: Token| matches!(token.text(text), "." | "|>");
+        let is_last = before.next().is_some_and(joined);
+        (within, word.filter(|_| !is_last))
     }
 
     /// Whether a `|>` stands before the fault in the same statement, outside of brackets.
