@@ -44,6 +44,23 @@ pub(super) fn known<'a>(
     Ok(Value::Bool(!later))
 }
 
+pub(super) fn kind_of<'a>(
+    _: &mut Interpreter<'a>,
+    arguments: &[Option<Given<'a>>],
+    _: Span,
+) -> Eval<Value<'a>> {
+    let kind = match argument(arguments, 0).value {
+        Value::Int(_) => "int",
+        Value::Float(_) => "float",
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::List(_) => "list",
+        Value::Tensor(_) => "tensor",
+        _ => "other",
+    };
+    Ok(Value::String(kind.into()))
+}
+
 pub(super) fn made_by<'a>(
     interpreter: &mut Interpreter<'a>,
     arguments: &[Option<Given<'a>>],

@@ -227,14 +227,14 @@ pub(super) fn pair<'a>(
     _: Span,
 ) -> Eval<Value<'a>> {
     let given = argument(arguments, 0);
-    // A word may stand for a number, such as `"same"`.
+    // A word may stand for a number, such as `"same"`; what it can say is the caller's to check.
     let is_one = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::String(_));
     match &given.value {
         Value::List(items) if items.len() == 2 && items.iter().all(is_one) => {
             Ok(given.value.clone())
         }
         one if is_one(one) => Ok(Value::List(Rc::from([one.clone(), one.clone()]))),
-        value => Err(interpreter.wrong_kind(value, given.span, "an int, or a list of two")),
+        value => Err(interpreter.wrong_kind(value, given.span, "an int, or a list of two ints")),
     }
 }
 

@@ -185,7 +185,7 @@ table! {
         "each" (needed("list"), needed("function")) = arrange::each,
             "A function of each of a list, a list.";
         "pair" (needed("x")) = arrange::pair,
-            "A list of two ints: the list itself, or one int twice.";
+            "A list of two ints: the list itself, or one int twice; a word, such as \"same\", may stand for an int.";
         "reverse" (needed("x"), axes("over", false)) = arrange::reverse,
             "An axis from its end to its start.";
         "dilate" (needed("x"), axes("over", false), needed("by")) = arrange::dilate,
@@ -230,6 +230,8 @@ table! {
             "Warns with the message if the condition holds; {name} in it shows a value.";
         "known" (needed("x")) = advice::known,
             "Whether a value is known when compiling, `true` or `false`.";
+        "kind_of" (needed("x")) = advice::kind_of,
+            "What a value is when compiling: \"int\", \"float\", \"bool\", \"string\", \"list\", \"tensor\" or \"other\".";
         "made_by" (needed("x"), needed("function")) = advice::made_by,
             "Whether a tensor is the result of a function, `true` or `false`.";
     }
