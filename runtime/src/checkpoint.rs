@@ -38,7 +38,9 @@ pub struct Judged {
     pub metric: String,
     /// Whether greater values of it are better.
     pub greatest: bool,
-    /// Complete epochs after which there was a validation.
+    /// Complete epochs before the first that was judged.
+    pub before: usize,
+    /// Complete epochs, up to the last that was judged.
     pub epochs: usize,
     /// The best of them; none while no value was finite.
     pub best: Option<Best>,

@@ -25,6 +25,13 @@ impl Early {
                 false => value < best.value,
             })
     }
+
+    /// Whether there was no better value for long enough; while none was finite, since the
+    /// first that was judged.
+    pub(super) fn is_over(&self, judged: &Judged) -> bool {
+        let best = judged.best.map_or(judged.before, |best| best.epoch);
+        judged.epochs - best >= self.patience
+    }
 }
 
 /// A checkpoint that was judged by something else says nothing of this run's best; and of one
@@ -96,6 +103,7 @@ impl Run<'_> {
         let judged = self.position.judged.get_or_insert_with(|| Judged {
             metric: early.metric.clone(),
             greatest: early.greatest,
+            before: epoch - 1,
             ..Judged::default()
         });
         judged.epochs = epoch;
@@ -108,11 +116,10 @@ impl Run<'_> {
 
     /// Whether there was no better validation for long enough.
     pub(super) fn is_over(&self) -> bool {
-        let (Some(early), Some(judged)) = (&self.plan.early, &self.position.judged) else {
-            return false;
-        };
-        let best = judged.best.map_or(0, |best| best.epoch);
-        judged.epochs - best >= early.patience
+        match (&self.plan.early, &self.position.judged) {
+            (Some(early), Some(judged)) => early.is_over(judged),
+            _ => false,
+        }
     }
 
     /// The epoch whose weights are kept.

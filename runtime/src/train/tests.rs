@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
 
 use super::*;
+use crate::checkpoint::Judged;
 use crate::data::{self, Call, Dataset, Request, Value};
 use crate::program::{
     Element, InputBinding, InputKind, KernelFn, Launch, OutputBinding, Place, Region, SlotBinding,
@@ -582,4 +583,22 @@ fn what_was_best_before_a_run_went_on_without_stopping_is_forgotten() {
     let epochs = lines.filter(|line| line["split"] == "valid");
     let epochs: Vec<u64> = epochs.map(|line| line["epoch"].as_u64().unwrap()).collect();
     assert_eq!(epochs, [1, 2, 3]);
+}
+
+#[test]
+fn patience_counts_from_the_first_epoch_that_is_judged() {
+    let early = Early {
+        metric: "loss".into(),
+        greatest: false,
+        patience: 2,
+    };
+    // No value was finite; the epochs before these were not judged.
+    for (epochs, over) in [(11, false), (12, true)] {
+        let judged = Judged {
+            before: 10,
+            epochs,
+            ..Judged::default()
+        };
+        assert_eq!(early.is_over(&judged), over, "{epochs}");
+    }
 }
