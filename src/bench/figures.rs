@@ -5,7 +5,7 @@ use super::measure::Times;
 use super::profile::Profile;
 use crate::cli::Choice;
 use crate::model::{Compiled, Memory};
-use crate::report::{Align, Table, bytes, flop, milliseconds, plural};
+use crate::report::{Align, Table, Within, bytes, flop, milliseconds, plural};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -180,15 +180,16 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Within<'_, Figures> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Within { it, columns } = *self;
         writeln!(
             f,
             "{}  {}, {}, FMA peak {:.1} GFLOP/s\n",
-            self.net,
-            plural(self.threads as u64, "thread"),
-            self.isa,
-            self.peak / 1e9
+            it.net,
+            plural(it.threads as u64, "thread"),
+            it.isa,
+            it.peak / 1e9
         )?;
         let mut table = Table::new(&[
             ("", Align::Left),
@@ -200,22 +201,22 @@ impl fmt::Display for Figures {
             ("of peak", Align::Right),
             ("times the limit", Align::Right),
         ]);
-        table.row(self.row("training step", &self.training));
-        for work in &self.inference {
-            table.row(self.row("inference", work));
+        table.row(it.row("training step", &it.training));
+        for work in &it.inference {
+            table.row(it.row("inference", work));
         }
         writeln!(f, "{table}\n")?;
-        if !self.other_batches.is_empty() {
-            writeln!(f, "{}\n", self.by_batch())?;
+        if !it.other_batches.is_empty() {
+            writeln!(f, "{}\n", it.by_batch())?;
         }
-        writeln!(f, "compile     {} ms", milliseconds(self.compile))?;
+        writeln!(f, "compile     {} ms", milliseconds(it.compile))?;
         writeln!(
             f,
             "first step  {} ms after the start of the process",
-            milliseconds(self.first_step)
+            milliseconds(it.first_step)
         )?;
-        write!(f, "memory      {}", self.memory)?;
-        if let Some(Resident { peak, samples }) = self.resident {
+        write!(f, "memory      {}", it.memory)?;
+        if let Some(Resident { peak, samples }) = it.resident {
             let rest = bytes(peak.saturating_sub(samples) as usize);
             let samples = bytes(samples as usize);
             write!(
@@ -223,13 +224,17 @@ impl fmt::Display for Figures {
                 "\nresident    {rest} at most, besides {samples} of samples"
             )?;
         }
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = &it.profile {
+            let profile = Within {
+                it: profile,
+                columns,
+            };
             write!(f, "\n\n{profile}")?;
         }
-        if let Some(scaling) = &self.scaling {
+        if let Some(scaling) = &it.scaling {
             write!(f, "\n\n{scaling}")?;
         }
-        match &self.ablation {
+        match &it.ablation {
             Some(ablation) => write!(f, "\n\n{ablation}"),
             None => Ok(()),
         }

@@ -99,10 +99,7 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
             let spans = program.spans.iter();
             let places = spans.map(|span| span.map_or(String::new(), |span| loaded.place(span)));
             let places: Vec<String> = places.collect();
-            Some(Profile {
-                columns: report.columns(),
-                ..profile(&mut stand.machine, handle, &places, roofline)
-            })
+            Some(profile(&mut stand.machine, handle, &places, roofline))
         }
         false => None,
     };
@@ -136,7 +133,7 @@ pub fn bench(args: &BenchArgs, report: Report, start: Instant) -> Outcome {
     };
     match args.json {
         true => report.result(figures.json()),
-        false => report.result(&figures),
+        false => report.result(report.within(&figures)),
     }
 }
 

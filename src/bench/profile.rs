@@ -1,7 +1,7 @@
 //! Where a step's time goes, kernel by kernel, beside what the machine would allow.
 
 use super::bandwidth::Bandwidth;
-use crate::report::{Align, Table, bytes, flop, milliseconds};
+use crate::report::{Align, Table, Within, bytes, flop, milliseconds};
 use nnc_runtime::program::Launch;
 use nnc_runtime::{Busy, Handle, Machine};
 use serde_json::{Value, json};
@@ -25,8 +25,6 @@ pub struct Profile {
     pub timeline: Vec<Vec<Busy>>,
     /// What the machine can do.
     pub roofline: Roofline,
-    /// Columns of the terminal that shows it, if one does.
-    pub columns: Option<usize>,
 }
 
 /// The machine's limits, as measured in the same run.
@@ -108,7 +106,6 @@ pub fn profile(
             .collect(),
         timeline,
         roofline,
-        columns: None,
     }
 }
 
@@ -133,9 +130,13 @@ impl Profile {
     }
 }
 
-impl fmt::Display for Profile {
+impl fmt::Display for Within<'_, Profile> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total: Duration = self.rows.iter().map(|row| row.time).sum();
+        let Within {
+            it: profile,
+            columns,
+        } = *self;
+        let total: Duration = profile.rows.iter().map(|row| row.time).sum();
         let mut table = Table::new(&[
             ("kernel", Align::Left),
             ("ms", Align::Right),
@@ -151,16 +152,16 @@ impl fmt::Display for Profile {
             ("from", Align::Left),
         ]);
         let mut limits = Duration::ZERO;
-        for row in &self.rows {
-            limits += self.roofline.limit(row).0;
-            table.row(self.cells(row, total));
+        for row in &profile.rows {
+            limits += profile.roofline.limit(row).0;
+            table.row(profile.cells(row, total));
         }
         let reached = percent(limits.as_secs_f64() / total.as_secs_f64());
         let mut sum = ["sum".to_string(), milliseconds(total)].to_vec();
         sum.extend(std::iter::repeat_n(String::new(), 5));
         sum.extend([milliseconds(limits), reached]);
         table.row(sum);
-        let without = match self.columns {
+        let without = match columns {
             Some(columns) => table.narrow(columns, &DISPENSABLE),
             None => Vec::new(),
         };
@@ -172,7 +173,7 @@ impl fmt::Display for Profile {
             f,
             "The limit of a kernel is the longer of its products at {:.1} GFLOP/s and its bytes at the rate at\n\
              which as many can be copied, both measured in this run on all threads.",
-            self.roofline.peak / 1e9
+            profile.roofline.peak / 1e9
         )
     }
 }

@@ -141,7 +141,6 @@ mod tests {
                 peak: 1.0,
                 bandwidth: Bandwidth::flat(1.0),
             },
-            columns: None,
         };
         let scaling = Scaling::new(&profile, 2);
         assert!((scaling.speedup(1) - 1.0).abs() < 1e-9);

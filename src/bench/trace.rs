@@ -73,7 +73,6 @@ mod tests {
                 peak: 1.0,
                 bandwidth: Bandwidth::flat(1.0),
             },
-            columns: None,
         };
         let trace: Value = serde_json::from_str(&trace(&profile, "net")).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();

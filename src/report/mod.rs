@@ -8,7 +8,7 @@ mod table;
 
 pub use numbers::{bytes, count, duration, flop, measure, milliseconds, plural, shape};
 pub use progress::{DownloadBar, Form, Progress};
-pub use table::{Align, Table};
+pub use table::{Align, Table, Within};
 
 use crate::cli::{ErrorFormat, OutputOptions, When};
 use crate::failure::{Failure, Outcome, Stop};
@@ -124,9 +124,12 @@ impl Report {
         }
     }
 
-    /// How many columns the terminal has that results go to, if it is one.
-    pub fn columns(&self) -> Option<usize> {
-        columns(io::stdout())
+    /// Something for where results go: no wider than the terminal, if it is one.
+    pub fn within<'a, T>(&self, it: &'a T) -> Within<'a, T> {
+        Within {
+            it,
+            columns: columns(io::stdout()),
+        }
     }
 
     /// Dims text on the standard output.

@@ -10,6 +10,15 @@ pub enum Align {
     Right,
 }
 
+/// Something to show on a terminal of so many columns, or where lines can have any length.
+#[derive(Clone, Copy, Debug)]
+pub struct Within<'a, T> {
+    /// What is shown.
+    pub it: &'a T,
+    /// Of the terminal, if it is one.
+    pub columns: Option<usize>,
+}
+
 /// What stands between two columns.
 const BETWEEN: &str = "  ";
 
