@@ -31,7 +31,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// An error without the name of the temporary file, which tells nobody anything.
 pub fn plain(error: &io::Error) -> io::Error {
-    error.kind().into()
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason),
+        None => io::Error::new(error.kind(), text),
+    }
 }
 
 #[cfg(test)]
@@ -46,5 +50,13 @@ mod tests {
         let message = write_atomically(&path, b"").unwrap_err().to_string();
         assert!(message.contains("weights.safetensors"), "{message}");
         assert!(!message.contains(".nnc-"), "{message}");
+    }
+
+    #[test]
+    fn reasons_without_a_kind_are_kept() {
+        let reason = io::Error::other("Too many open files (os error 24)");
+        let error = io::Error::other(format!("{reason} at path \"/tmp/.nnc-x7\""));
+        assert_eq!(plain(&error).to_string(), reason.to_string());
+        assert_eq!(plain(&reason).to_string(), reason.to_string());
     }
 }

@@ -327,7 +327,7 @@ impl RandomGraph {
         let axis = self.numbers.below(last + 1);
         let shared = self.numbers.below(axis + 1);
         let numbers = [&shape[..shared], &[1 + self.numbers.below(5)]].concat();
-        // Some of them name no row: from -2 to one too many.
+        // Some of them name no row: casts go towards zero, so from -1 to one too many.
         let places = self.g.uniform(self.seed, 2000, &numbers);
         let places = self.g.scale(places, shape[axis] as f64 + 3.0);
         let two = self.g.constant_like(2.0, places);

@@ -29,7 +29,7 @@ pub fn terminal_within(
         Color::Always => Renderer::styled(),
         Color::Never => Renderer::plain(),
     };
-    let columns = columns.clamp(NARROWEST, WIDTH);
+    let columns = columns.max(NARROWEST);
     let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(columns);
     renderer.render(&[group(diagnostic, sources)])
 }
