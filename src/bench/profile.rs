@@ -229,22 +229,50 @@ fn percent(fraction: f64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_longer_limit_binds() {
-        let roofline = Roofline {
+    fn roofline() -> Roofline {
+        Roofline {
             peak: 100e9,
             bandwidth: Bandwidth::flat(10e9),
-        };
-        let row = |flop, bytes| Row {
-            kernel: String::new(),
-            origin: String::new(),
-            place: String::new(),
+        }
+    }
+
+    fn row(flop: u64, bytes: u64) -> Row {
+        Row {
+            kernel: "k1_contract_add_relu".into(),
+            origin: "net/dense_1".into(),
+            place: "net.nn:3".into(),
             time: Duration::from_millis(1),
             flop,
             bytes,
             tasks: 1,
             parallel: false,
+        }
+    }
+
+    /// A wide one, and what is no terminal, show all.
+    #[test]
+    fn a_narrow_terminal_is_spared_columns() {
+        let profile = Profile {
+            rows: vec![row(200_000_000, 1_000_000)],
+            timeline: Vec::new(),
+            roofline: roofline(),
         };
+        let shown = |columns| {
+            let it = &profile;
+            Within { it, columns }.to_string()
+        };
+        let whole = shown(None);
+        assert!(whole.contains("tasks") && !whole.contains("A wider terminal"));
+        assert_eq!(shown(Some(200)), whole);
+        let narrow = shown(Some(80));
+        assert!(narrow.contains("A wider terminal also shows: share"));
+        let table = narrow.lines().take_while(|line| !line.is_empty());
+        assert!(table.into_iter().all(|line| line.len() <= 80), "{narrow}");
+    }
+
+    #[test]
+    fn the_longer_limit_binds() {
+        let roofline = roofline();
         let product = roofline.limit(&row(200_000_000, 1_000_000));
         assert_eq!(product, (Duration::from_millis(2), Bound::Arithmetic));
         let copy = roofline.limit(&row(0, 10_000_000));
