@@ -126,7 +126,8 @@ pub(super) struct Candidate {
     pub plan: TilePlan,
     /// Adds up the parts of the sum at last.
     pub combine: Option<Kernel>,
-    /// Cycles of the tiles, and of what is copied before and added up behind them.
+    /// Cycles of the tiles, and of what is copied before and added up behind them, with what the
+    /// estimate may err by where that is to be worth it.
     pub tiling: f64,
     pub around: f64,
 }
